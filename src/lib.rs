@@ -1,0 +1,11 @@
+//! rungate runs a repository's own validation commands without trusting them, and says exactly what they found.
+//!
+//! The modules stand on floors; a module imports only from floors below its own, and `tests/it/layering.rs` holds it to
+//! that. ARCHITECTURE.md tells the flow and the invariants. Nothing is re-exported here, so that every path in the code
+//! shows which room it reaches into.
+
+// Floor 0: what needs nothing of ours.
+pub mod clock;
+pub mod environ;
+pub mod id;
+pub mod redact;
