@@ -9,3 +9,9 @@ pub mod clock;
 pub mod environ;
 pub mod id;
 pub mod redact;
+
+// Floor 1: nouns.
+pub mod finding;
+pub mod manifest;
+pub mod record;
+pub mod request;

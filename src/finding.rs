@@ -1,0 +1,220 @@
+//! A finding: one thing that a tool said about the repository, in the words of GitHub's Checks API.
+//!
+//! Vocabulary only. Which tool said it in which format is `parse`'s business, and what follows from it is `gate`'s.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Sha256;
+
+/// How bad a finding is. The order is from harmless to bad, so that `max` is the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Something to know.
+    Notice,
+    /// Something to look at.
+    Warning,
+    /// Something wrong. Manifests and most tools call it `error`.
+    Failure,
+}
+
+impl Level {
+    /// The Checks API's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+/// Where a finding points. Lines and columns count from 1; a column counts characters as the tool did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Location {
+    /// Path in the repository, or, for a place outside it, the tool's own text.
+    pub path: Option<String>,
+    /// First line.
+    pub start_line: Option<u32>,
+    /// Last line; absent when it is the first.
+    pub end_line: Option<u32>,
+    /// First column. Meaningful only when the finding is on one line.
+    pub start_column: Option<u32>,
+    /// Last column.
+    pub end_column: Option<u32>,
+}
+
+/// One thing that a tool said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The tool, or `rungate` for what rungate itself has to say.
+    pub tool: String,
+    /// The tool's rule or code.
+    pub rule: Option<String>,
+    /// How bad it is.
+    pub level: Level,
+    /// What is wrong, in the tool's words.
+    pub message: String,
+    /// Path in the repository, or the tool's own text for a place outside it.
+    pub path: Option<String>,
+    /// First line, from 1.
+    pub start_line: Option<u32>,
+    /// Last line, from 1.
+    pub end_line: Option<u32>,
+    /// First column, from 1.
+    pub start_column: Option<u32>,
+    /// Last column, from 1.
+    pub end_column: Option<u32>,
+    /// A short heading.
+    pub title: Option<String>,
+    /// What stays the same when code around the finding moves; see [`Fingerprints`]. Empty until it is computed.
+    pub fingerprint: String,
+    /// Key of the step that produced it; empty when it was parsed alone.
+    pub step: String,
+}
+
+impl Finding {
+    /// A finding without a place.
+    #[must_use]
+    pub fn new(tool: impl Into<String>, level: Level, message: impl Into<String>) -> Self {
+        Self {
+            tool: tool.into(),
+            rule: None,
+            level,
+            message: message.into(),
+            path: None,
+            start_line: None,
+            end_line: None,
+            start_column: None,
+            end_column: None,
+            title: None,
+            fingerprint: String::new(),
+            step: String::new(),
+        }
+    }
+
+    /// The same finding at `location`.
+    #[must_use]
+    pub fn at(mut self, location: Location) -> Self {
+        self.path = location.path;
+        self.start_line = location.start_line;
+        self.end_line = location.end_line;
+        self.start_column = location.start_column;
+        self.end_column = location.end_column;
+        self
+    }
+}
+
+/// How many findings there are of each level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Findings of level `failure`.
+    pub failure: u64,
+    /// Findings of level `warning`.
+    pub warning: u64,
+    /// Findings of level `notice`.
+    pub notice: u64,
+}
+
+impl Counts {
+    /// Counts one more finding.
+    pub const fn add(&mut self, level: Level) {
+        match level {
+            Level::Failure => self.failure += 1,
+            Level::Warning => self.warning += 1,
+            Level::Notice => self.notice += 1,
+        }
+    }
+
+    /// The number of findings of `level`.
+    #[must_use]
+    pub const fn of(&self, level: Level) -> u64 {
+        match level {
+            Level::Failure => self.failure,
+            Level::Warning => self.warning,
+            Level::Notice => self.notice,
+        }
+    }
+
+    /// All findings together.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.failure + self.warning + self.notice
+    }
+}
+
+/// Gives findings their fingerprints: hash of tool, rule, path, source line without its white space, and how many
+/// equal ones came before. A line number is not part of it, so code that moves does not make a finding new.
+#[derive(Debug, Default)]
+pub struct Fingerprints {
+    seen: BTreeMap<Sha256, u32>,
+}
+
+impl Fingerprints {
+    /// Sets the fingerprint of `finding`. `source_line` is the text of the line it points at; without one the message
+    /// stands in, because something must tell two findings of one file apart.
+    pub fn assign(&mut self, finding: &mut Finding, source_line: Option<&str>) {
+        let text = source_line.unwrap_or(&finding.message);
+        let squeezed: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let parts = [
+            finding.tool.as_str(),
+            finding.rule.as_deref().unwrap_or(""),
+            finding.path.as_deref().unwrap_or(""),
+            if source_line.is_some() { "line" } else { "message" },
+            &squeezed,
+        ];
+        let mut bytes = Vec::new();
+        for part in parts {
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        let base = Sha256::of(&bytes);
+        let occurrence = self.seen.entry(base).or_insert(0);
+        *occurrence += 1;
+        bytes.extend_from_slice(&occurrence.to_le_bytes());
+        finding.fingerprint = Sha256::of(&bytes).to_string();
+        finding.fingerprint.truncate(32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(line: u32) -> Finding {
+        let place = Location { path: Some("a.py".into()), start_line: Some(line), ..Location::default() };
+        Finding::new("ruff", Level::Failure, "unused import").at(place)
+    }
+
+    #[test]
+    fn moved_code_keeps_its_fingerprint() {
+        let (mut before, mut after) = (finding(3), finding(90));
+        Fingerprints::default().assign(&mut before, Some("import os"));
+        Fingerprints::default().assign(&mut after, Some("    import   os"));
+        assert_eq!(before.fingerprint, after.fingerprint);
+    }
+
+    #[test]
+    fn equal_lines_of_one_file_are_told_apart_by_their_order() {
+        let (mut first, mut second) = (finding(3), finding(9));
+        let mut fingerprints = Fingerprints::default();
+        fingerprints.assign(&mut first, Some("import os"));
+        fingerprints.assign(&mut second, Some("import os"));
+        assert_ne!(first.fingerprint, second.fingerprint);
+    }
+
+    #[test]
+    fn parts_cannot_be_shifted_into_one_another() {
+        let (mut one, mut two) = (finding(1), finding(1));
+        one.tool = "ab".into();
+        one.rule = Some("c".into());
+        two.tool = "a".into();
+        two.rule = Some("bc".into());
+        Fingerprints::default().assign(&mut one, None);
+        Fingerprints::default().assign(&mut two, None);
+        assert_ne!(one.fingerprint, two.fingerprint);
+    }
+}

@@ -1,0 +1,126 @@
+//! What a manifest may say that this version cannot do yet.
+//!
+//! Such fields are checked like all others, so that a manifest can be written ahead; using one is refused by name and
+//! place, because silence would pass for protection. A feature that arrives takes its lines from here.
+
+use crate::manifest::diagnostic::{Diagnostic, Span};
+use crate::manifest::expression::{Context, Expr, ExprKind, Key};
+use crate::manifest::model::{CheckRuns, Command, FilterMode, Gate, Manifest, Parser, Report, Spanned, Step};
+
+/// The rule of every diagnostic here.
+pub const RULE: &str = "not-available";
+
+/// Errors for everything that running `command` would need and this version does not have, in the file's order.
+#[must_use]
+pub fn unavailable(manifest: &Manifest, command: &Command) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if let Some(first) = manifest.suppressions.first() {
+        found.push(missing(
+            first.span,
+            "`suppressions`",
+            "remove them, or let a gate's `max` allow for these findings",
+        ));
+    }
+    requests(command, &mut found);
+    for step in &command.steps {
+        in_step(step, &mut found);
+    }
+    for gate in &command.gates {
+        in_gate(gate, &mut found);
+    }
+    if let Some(first) = command.artifacts.first() {
+        found.push(missing(first.span, "`artifacts`", "upload the files in a later step of the workflow"));
+    }
+    in_report(&command.report, &mut found);
+    found.sort_by_key(|diagnostic| diagnostic.span);
+    found
+}
+
+fn missing(span: Span, what: &str, help: &str) -> Diagnostic {
+    Diagnostic::error(RULE, span, format!("{what} cannot be used yet in this version of rungate")).help(help)
+}
+
+/// What only a request from outside would use.
+fn requests(command: &Command, found: &mut Vec<Diagnostic>) {
+    let sentences = [
+        ("`phrases`", &command.phrases),
+        ("`examples`", &command.examples),
+        ("`not-examples`", &command.not_examples),
+    ];
+    for (what, sentences) in sentences {
+        if let Some(Spanned { span, .. }) = sentences.first() {
+            found.push(missing(*span, what, "remove them; commands are called by their id"));
+        }
+    }
+    if let Some(confirm) = &command.confirm {
+        found.push(missing(
+            confirm.span,
+            "`confirm`",
+            "remove it; nothing from outside starts a command yet",
+        ));
+    }
+}
+
+fn in_step(step: &Step, found: &mut Vec<Diagnostic>) {
+    if let Some(cache) = &step.cache {
+        found.push(missing(cache.span, "`cache`", "remove it; the step then runs every time"));
+    }
+    for source in &step.findings {
+        if !matches!(source.parser.value, Parser::WorkflowCommands | Parser::ProblemMatcher) {
+            let help = "use a `problem-matcher`, or print workflow commands such as `::error file=…::…`";
+            found.push(missing(source.parser.span, "this parser", help));
+        }
+    }
+    for expr in step.env.iter().flat_map(|entry| entry.value.exprs()) {
+        expr.walk(&mut |part| {
+            if is_token(part) {
+                found.push(missing(
+                    part.span,
+                    "`github.token`",
+                    "declare a secret and give the step that one",
+                ));
+            }
+        });
+    }
+}
+
+fn is_token(expr: &Expr) -> bool {
+    let ExprKind::Access(base, key) = &expr.kind else { return false };
+    let named = match key {
+        Key::Name(name) => Some(name),
+        Key::Index(index) => match &index.kind {
+            ExprKind::Text(name) => Some(name),
+            _ => None,
+        },
+        Key::Star => None,
+    };
+    matches!(base.kind, ExprKind::Context(Context::Github))
+        && named.is_some_and(|name| name.eq_ignore_ascii_case("token"))
+}
+
+fn in_gate(gate: &Gate, found: &mut Vec<Diagnostic>) {
+    if let Some(baseline) = &gate.baseline {
+        found.push(missing(baseline.span, "`baseline`", "let `max` allow for the findings that are known"));
+    }
+    if let Some(tests) = &gate.tests {
+        found.push(missing(tests.span, "`tests` of a gate", "let the test tool's exit code decide"));
+    }
+    filter_mode(&gate.filter_mode, found);
+}
+
+fn in_report(report: &Report, found: &mut Vec<Diagnostic>) {
+    filter_mode(&report.filter_mode, found);
+    if report.sarif_upload.value {
+        let help = "upload `findings.sarif` from the run's record in a later step of the workflow";
+        found.push(missing(report.sarif_upload.span, "`sarif-upload`", help));
+    }
+    if report.check_runs.value == CheckRuns::Gates {
+        found.push(missing(report.check_runs.span, "`check-runs: gates`", "write `command`"));
+    }
+}
+
+fn filter_mode(mode: &Spanned<FilterMode>, found: &mut Vec<Diagnostic>) {
+    if mode.value != FilterMode::Nofilter {
+        found.push(missing(mode.span, "a `filter-mode` by changes", "write `nofilter`"));
+    }
+}
