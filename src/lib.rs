@@ -15,3 +15,8 @@ pub mod finding;
 pub mod manifest;
 pub mod record;
 pub mod request;
+
+// Floor 2: pure.
+pub mod event;
+pub mod parse;
+pub mod plan;

@@ -1,0 +1,128 @@
+//! What happens during a run, as one stream of values. The terminal, the record and whoever else is interested read
+//! the same events; none of them asks the runner.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::finding::Finding;
+use crate::id::{RunId, StepKey};
+use crate::record::{GateResult, Record, StepRecord};
+
+/// One of a process's two output streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// The plan stands and the record folder exists.
+    RunStarted {
+        /// Id of the run.
+        run_id: RunId,
+        /// When.
+        at: Timestamp,
+        /// Shown to people.
+        name: String,
+        /// Keys of the steps, in the plan's order.
+        steps: Vec<StepKey>,
+    },
+    /// The run waits for another one that holds its concurrency group.
+    Waiting {
+        /// When.
+        at: Timestamp,
+        /// The group.
+        group: String,
+        /// Process id of the holder, when it is known.
+        holder: Option<i32>,
+    },
+    /// An attempt at a step began.
+    StepStarted {
+        /// The step.
+        key: StepKey,
+        /// When.
+        at: Timestamp,
+        /// Counted from 1.
+        attempt: u32,
+    },
+    /// A step wrote whole lines (or the end of a last one). Never part of `events.jsonl`: the log has it.
+    #[serde(skip)]
+    StepOutput {
+        /// The step.
+        key: StepKey,
+        /// Where it wrote.
+        stream: Stream,
+        /// What it wrote, without secrets.
+        bytes: Arc<[u8]>,
+    },
+    /// A step runs longer than it should.
+    StepSlow {
+        /// The step.
+        key: StepKey,
+        /// When.
+        at: Timestamp,
+        /// Milliseconds since it began.
+        elapsed_ms: u64,
+    },
+    /// A step is being stopped.
+    StepStopping {
+        /// The step.
+        key: StepKey,
+        /// When.
+        at: Timestamp,
+        /// Why, in words.
+        reason: String,
+        /// The signal that was sent.
+        signal: &'static str,
+    },
+    /// An attempt failed and another one follows.
+    StepRetry {
+        /// The step.
+        key: StepKey,
+        /// When.
+        at: Timestamp,
+        /// The attempt that failed.
+        attempt: u32,
+        /// Why it failed, in words.
+        reason: String,
+    },
+    /// A step ended, or was skipped. Its findings follow.
+    StepFinished {
+        /// When.
+        at: Timestamp,
+        /// All about it.
+        step: Box<StepRecord>,
+    },
+    /// A finding that counts. Those of an attempt that was repeated never come here.
+    Finding {
+        /// The finding.
+        finding: Box<Finding>,
+    },
+    /// Somebody asked the run to stop.
+    CancelRequested {
+        /// When.
+        at: Timestamp,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The gates have judged.
+    Judged {
+        /// When.
+        at: Timestamp,
+        /// The gates.
+        gates: Vec<GateResult>,
+    },
+    /// The run is over and its record complete.
+    RunFinished {
+        /// The record.
+        record: Box<Record>,
+    },
+}

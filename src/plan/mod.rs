@@ -1,0 +1,21 @@
+//! The plan: everything decided, nothing run.
+//!
+//! Owns inputs, expressions' values, the graph, matrices and what every process will be given. It is pure: what it must
+//! know of the outside is asked for first, as [`facts::Questions`], and comes back as [`facts::Facts`].
+
+mod confine;
+pub mod evaluate;
+pub mod facts;
+mod fingerprint;
+pub mod globs;
+pub mod graph;
+pub mod inputs;
+pub mod make;
+pub mod matrix;
+pub mod model;
+pub mod questions;
+mod sources;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod texts;
