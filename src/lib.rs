@@ -20,3 +20,7 @@ pub mod request;
 pub mod event;
 pub mod parse;
 pub mod plan;
+
+// Floor 3: one outside thing each.
+pub mod gate;
+pub mod sandbox;

@@ -1,0 +1,286 @@
+//! The executor's side: starting the helper, and what can be done to it.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, IoSlice, Write as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, send, sendmsg, shutdown,
+    socketpair,
+};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{Pid, pipe2};
+
+use crate::sandbox::init::{ARGUMENT, Order};
+use crate::sandbox::launch::Launch;
+use crate::sandbox::processes;
+use crate::sandbox::spec::NulByte;
+
+/// Room in a pipe for output, in bytes. The default of 64 KiB makes a script that prints much wait for us.
+const PIPE_BYTES: i32 = 1 << 20;
+
+/// How long a helper may take to end by itself when nobody wants it any more.
+const GOODBYE: Duration = Duration::from_millis(200);
+
+/// Helpers that have been started and not reaped. Held while a child is started.
+static HELPERS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn helpers() -> MutexGuard<'static, BTreeSet<i32>> {
+    HELPERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where children are started from. Clones share the helper that is ready.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    helper: PathBuf,
+    ready: Arc<Mutex<Option<Child>>>,
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// Something of the launch cannot be handed to a program.
+    #[error(transparent)]
+    Launch(#[from] NulByte),
+    /// The host refused something that every child needs.
+    #[error("failed to {what}")]
+    Host {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn host(what: &'static str) -> impl FnOnce(Errno) -> SpawnError {
+    move |errno| SpawnError::Host { what, source: errno.into() }
+}
+
+/// A child that was asked for. Its helper has been started; whether the program has, its status pipe tells.
+#[derive(Debug)]
+pub struct Child {
+    process: std::process::Child,
+    control: OwnedFd,
+    /// The program's standard output.
+    pub stdout: OwnedFd,
+    /// The program's standard error.
+    pub stderr: OwnedFd,
+    /// Frames of [`crate::sandbox::status::Status`], until the helper ends.
+    pub status: OwnedFd,
+}
+
+impl Sandbox {
+    /// Children are helped by this very program, whichever file it was started from.
+    #[must_use]
+    pub fn of_this_program() -> Self {
+        Self::with_helper(PathBuf::from("/proc/self/exe"))
+    }
+
+    /// Children are helped by the program at `helper`, which must be rungate. For tests, which are another program.
+    #[must_use]
+    pub fn with_helper(helper: PathBuf) -> Self {
+        Self { helper, ready: Arc::default() }
+    }
+
+    /// Makes this process fit for children: orphans come back to it when a helper dies, and no other process of this
+    /// user can read its memory.
+    ///
+    /// # Errors
+    /// Returns the kernel's word when it refuses.
+    pub fn prepare_process() -> io::Result<()> {
+        prctl::set_child_subreaper(true)?;
+        prctl::set_dumpable(false)?;
+        Ok(())
+    }
+
+    /// Starts `launch`.
+    ///
+    /// # Errors
+    /// Fails when the launch cannot be expressed or the host is out of something. What goes wrong later, in the
+    /// helper, is a [`crate::sandbox::status::Status::Failed`] on the status pipe.
+    pub fn spawn(&self, launch: &Launch) -> Result<Child, SpawnError> {
+        let spec = sealed(&launch.compile()?.encode())?;
+        if let Some(ready) = self.take_ready()
+            && ready.hand_over(&spec).is_ok()
+        {
+            return Ok(ready);
+        }
+        let child = self.start_helper()?;
+        child.hand_over(&spec).map_err(host("hand over the launch spec"))?;
+        Ok(child)
+    }
+
+    /// Starts a helper ahead of its turn, while this process has nothing better to do: most of what a child costs is
+    /// then behind it when it is needed.
+    pub fn make_ready(&self) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.is_none() {
+            // Whatever is wrong will be wrong again when a child is really needed, and is said then.
+            *ready = self.start_helper().ok();
+        }
+    }
+
+    /// Lets go of a helper that is ready and not needed any more.
+    pub fn stand_down(&self) {
+        drop(self.take_ready());
+    }
+
+    fn take_ready(&self) -> Option<Child> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is where children are started")]
+    fn start_helper(&self) -> Result<Child, SpawnError> {
+        let (status, status_end) = pipe("create the status pipe")?;
+        let (control, control_end) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+                .map_err(host("create the control socket"))?;
+        let (stdout, stdout_end) = pipe("create a pipe for output")?;
+        let (stderr, stderr_end) = pipe("create a pipe for output")?;
+        for end in [&stdout, &stderr] {
+            // A smaller pipe is only slower: the user's limit on pipe pages may be reached.
+            let _ = fcntl(end, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+        }
+        let kept = [&status_end, &control_end];
+        let mut command = Command::new(&self.helper);
+        command
+            .arg0("rungate-sandbox")
+            .arg(ARGUMENT)
+            .args(kept.map(|fd| fd.as_raw_fd().to_string()))
+            .env_clear();
+        command.stdin(Stdio::null()).stdout(stdout_end).stderr(stderr_end);
+        // Two descriptors must stay open in the helper. They lose their flag here, where every child of this process is
+        // started, and nobody else starts one meanwhile: none can end up in a child of somebody else. The usual hook
+        // between fork and exec was rejected: it costs a fork with all its page tables.
+        let mut helpers = helpers();
+        for fd in kept {
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map_err(host("hand over a descriptor"))?;
+        }
+        let started = command.spawn();
+        // Closed before the next child can be started.
+        drop((status_end, control_end));
+        let process =
+            started.map_err(|source| SpawnError::Host { what: "start the sandbox helper", source })?;
+        helpers.insert(process.id().cast_signed());
+        Ok(Child { process, control, stdout, stderr, status })
+    }
+}
+
+/// A memfd that holds `bytes` and cannot be changed any more.
+fn sealed(bytes: &[u8]) -> Result<OwnedFd, SpawnError> {
+    let what = "write the launch spec";
+    let memfd = memfd_create(c"rungate-spec", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
+        .map_err(host(what))?;
+    let mut file = File::from(memfd);
+    file.write_all(bytes).map_err(|source| SpawnError::Host { what, source })?;
+    let all =
+        SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(all)).map_err(host(what))?;
+    Ok(file.into())
+}
+
+fn pipe(what: &'static str) -> Result<(OwnedFd, OwnedFd), SpawnError> {
+    pipe2(OFlag::O_CLOEXEC).map_err(host(what))
+}
+
+impl Child {
+    /// Process id of the helper.
+    #[must_use]
+    pub fn helper(&self) -> i32 {
+        self.process.id().cast_signed()
+    }
+
+    /// Gives the helper what it is to start.
+    fn hand_over(&self, spec: &OwnedFd) -> Result<(), Errno> {
+        let word = [IoSlice::new(b"s")];
+        let descriptors = [spec.as_raw_fd()];
+        let message = [ControlMessage::ScmRights(&descriptors)];
+        sendmsg::<()>(self.control.as_raw_fd(), &word, &message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
+    }
+
+    /// Gives the helper an order. An order to a helper that is gone is no error: its status pipe tells that story.
+    pub fn order(&self, order: Order) {
+        let _ =
+            send(self.control.as_raw_fd(), &[order.byte()], MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
+        // A script of the same user may have stopped its helper.
+        let _ = kill(Pid::from_raw(self.helper()), Signal::SIGCONT);
+    }
+
+    /// Kills the helper and everything below it from outside. For a helper that does not answer [`Order::Kill`].
+    pub fn force_kill(&self) {
+        let helper = self.helper();
+        for pid in processes::descendants(helper) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        let _ = kill(Pid::from_raw(helper), Signal::SIGKILL);
+    }
+
+    /// Waits for the helper, which must have closed its status pipe or been killed: then this does not block long.
+    pub fn reap(&mut self) {
+        // Taken off the list first: once it is reaped, its id may be that of another process.
+        helpers().remove(&self.helper());
+        // Not ours any more is as good as reaped.
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Whoever forgets a child must not leave it running. After `reap` this finds nothing to do.
+        if !matches!(self.process.try_wait(), Ok(None)) {
+            return self.reap();
+        }
+        // A helper whose control socket closes kills what is below it and ends.
+        let _ = shutdown(self.control.as_raw_fd(), Shutdown::Both);
+        let _ = kill(Pid::from_raw(self.helper()), Signal::SIGCONT);
+        let start = Instant::now();
+        while start.elapsed() < GOODBYE {
+            if !matches!(self.process.try_wait(), Ok(None)) {
+                return self.reap();
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        self.force_kill();
+        self.reap();
+    }
+}
+
+/// Kills and reaps processes that have come to this process because their helper was killed. Helpers at work and what
+/// is below them stay. Gives up after `patience`, and returns how many it killed.
+#[must_use]
+pub fn sweep_strays(patience: Duration) -> usize {
+    let start = Instant::now();
+    let me = std::process::id().cast_signed();
+    let mut killed = 0;
+    while start.elapsed() < patience {
+        // Nothing can be started meanwhile, so every child that is not on the list is a stray.
+        let helpers = helpers();
+        let strays: Vec<i32> =
+            processes::children_of(me).into_iter().filter(|pid| !helpers.contains(pid)).collect();
+        if strays.is_empty() {
+            break;
+        }
+        for stray in strays {
+            // What it has started itself would only come to this process one by one.
+            for pid in processes::descendants(stray).into_iter().chain([stray]) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            if waitpid(Pid::from_raw(stray), Some(WaitPidFlag::empty())).is_ok() {
+                killed += 1;
+            }
+        }
+    }
+    killed
+}

@@ -1,0 +1,25 @@
+//! Starting children, and keeping hold of them.
+//!
+//! The only room that starts a process. It compiles a [`launch::Launch`] to a [`spec::Spec`], hands that to a helper
+//! (this same binary, started again) and keeps the two ends of the helper's pipes. It decides nothing: what to run and
+//! how it is to be confined comes from the plan.
+//!
+//! ```text
+//! executor ──control──▶ helper ──fork, exec──▶ payload ──▶ whatever it starts
+//!          ◀──status───        ◀── orphans come back here, however often they fork
+//! ```
+//!
+//! The helper is the subreaper of everything below it, so a daemon that forks twice still ends up as its child and dies
+//! with the step. It lives as long as the executor holds the control socket: when the executor is killed, that closes
+//! and the helper takes everything with it. `PDEATHSIG` was rejected for that: it fires when the spawning *thread* ends.
+//!
+//! Layers (namespaces, Landlock, system call filter, cgroups) are not built yet: every report says `tier: none` and
+//! names what was asked for and not enforced.
+
+pub mod child;
+pub mod init;
+pub mod launch;
+pub mod probe;
+pub mod processes;
+pub mod spec;
+pub mod status;

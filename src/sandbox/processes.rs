@@ -1,0 +1,148 @@
+//! Processes below a process, read from `/proc`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::record::ProcessInfo;
+
+/// Longest command line that is shown, in characters.
+const MAX_COMMAND: usize = 200;
+
+/// Process ids of everything below `root`, not `root` itself. What comes or goes meanwhile may be missed.
+#[must_use]
+pub fn descendants(root: i32) -> Vec<i32> {
+    groups_below(root).into_iter().map(|(pid, _)| pid).collect()
+}
+
+/// Everything below `root`, each with its process group.
+pub(crate) fn groups_below(root: i32) -> Vec<(i32, i32)> {
+    let mut children: BTreeMap<i32, Vec<(i32, i32)>> = BTreeMap::new();
+    for (pid, stat) in all() {
+        children.entry(stat.parent).or_default().push((pid, stat.group));
+    }
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::from([root]);
+    let mut next = vec![root];
+    while let Some(pid) = next.pop() {
+        for &(child, group) in children.get(&pid).into_iter().flatten() {
+            // Ids are reused while we read, so the map may hold a loop.
+            if seen.insert(child) {
+                found.push((child, group));
+                next.push(child);
+            }
+        }
+    }
+    found
+}
+
+/// Children of `parent` itself.
+pub(crate) fn children_of(parent: i32) -> Vec<i32> {
+    all().filter(|(_, stat)| stat.parent == parent).map(|(pid, _)| pid).collect()
+}
+
+fn all() -> impl Iterator<Item = (i32, Stat)> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter_map(|pid| Some((pid, Stat::read(pid)?)))
+}
+
+/// What `/proc/PID/stat` says, as far as it is wanted.
+struct Stat {
+    state: char,
+    parent: i32,
+    group: i32,
+    started_ticks: u64,
+}
+
+impl Stat {
+    fn read(pid: i32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// The name stands in parentheses and may hold anything, so fields are counted after the last `)`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let parent = fields.next()?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        // Field 22 of the file, counted from 1; the group is field 5.
+        let started_ticks = fields.nth(16)?.parse().ok()?;
+        Some(Self { state, parent, group, started_ticks })
+    }
+}
+
+/// When `pid` started, in clock ticks since the host booted. With the id it names a process for good: ids are reused.
+#[must_use]
+pub fn start_time(pid: i32) -> Option<u64> {
+    Some(Stat::read(pid)?.started_ticks)
+}
+
+/// Describes everything below `root`, for a person who wants to know what hung.
+#[must_use]
+pub fn describe(root: i32) -> Vec<ProcessInfo> {
+    let uptime = uptime_seconds();
+    let mut pids = descendants(root);
+    pids.sort_unstable();
+    pids.into_iter()
+        .take(200)
+        .filter_map(|pid| {
+            let stat = Stat::read(pid)?;
+            Some(ProcessInfo {
+                pid,
+                parent: stat.parent,
+                state: stat.state,
+                age_seconds: uptime.saturating_sub(stat.started_ticks / ticks_per_second()),
+                command: command_line(pid),
+            })
+        })
+        .collect()
+}
+
+fn command_line(pid: i32) -> String {
+    let raw = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words: Vec<String> =
+        raw.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let line = words.join(" ");
+    let line = line.trim_end();
+    let line = if line.is_empty() {
+        fs::read_to_string(format!("/proc/{pid}/comm"))
+            .map(|name| format!("[{}]", name.trim_end()))
+            .unwrap_or_default()
+    } else {
+        line.to_owned()
+    };
+    line.chars().take(MAX_COMMAND).collect()
+}
+
+fn uptime_seconds() -> u64 {
+    fs::read_to_string("/proc/uptime").ok().and_then(|text| text.split('.').next()?.parse().ok()).unwrap_or(0)
+}
+
+fn ticks_per_second() -> u64 {
+    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
+    ticks.and_then(|ticks| u64::try_from(ticks).ok()).filter(|&ticks| ticks > 0).unwrap_or(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_blanks_does_not_shift_the_fields() {
+        let stat =
+            Stat::parse("42 (a ) b) S 7 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9000 1 2").unwrap();
+        assert_eq!((stat.state, stat.parent, stat.group, stat.started_ticks), ('S', 7, 41, 9000));
+        assert!(Stat::parse("42 (x").is_none());
+    }
+
+    #[test]
+    fn this_process_has_started_and_is_found_below_its_parent() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        assert!(start_time(me).is_some());
+        let parent = Stat::read(me).unwrap().parent;
+        assert!(descendants(parent).contains(&me));
+    }
+}
