@@ -24,3 +24,10 @@ pub mod plan;
 // Floor 3: one outside thing each.
 pub mod gate;
 pub mod sandbox;
+
+// Floor 4: the workspace.
+pub mod workspace;
+
+// Floor 5: doing and telling.
+pub mod report;
+pub mod run;

@@ -1,0 +1,101 @@
+//! The files by which a GitHub Actions step hands on outputs and a summary: ours, never a script's.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::environ::Environ;
+use crate::event::RunEvent;
+use crate::id::random_token;
+use crate::record::Record;
+use crate::redact::Registry;
+
+/// Largest step summary that GitHub shows; a larger one it drops whole.
+pub const MAX_SUMMARY: usize = 1 << 20;
+
+/// Outputs and summary of the step that called us, where it has any.
+#[derive(Debug)]
+pub struct Actions {
+    folder: PathBuf,
+    registry: Registry,
+    output: Option<PathBuf>,
+    summary: Option<PathBuf>,
+    error: Option<io::Error>,
+}
+
+impl Actions {
+    pub(super) fn new(folder: &Path, registry: &Registry, environ: &Environ) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            registry: registry.clone(),
+            output: environ.path("GITHUB_OUTPUT"),
+            summary: environ.path("GITHUB_STEP_SUMMARY"),
+            error: None,
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &RunEvent) {
+        if let RunEvent::RunFinished { record } = event {
+            let written = self.outputs(record).and_then(|()| self.summary());
+            self.error = self.error.take().or(written.err());
+        }
+    }
+
+    pub(super) fn finish(self) -> io::Result<()> {
+        self.error.map_or(Ok(()), Err)
+    }
+
+    fn outputs(&self, record: &Record) -> io::Result<()> {
+        let Some(path) = &self.output else { return Ok(()) };
+        let pairs = [
+            ("conclusion", record.conclusion.as_str().to_owned()),
+            ("run-id", record.run_id.to_string()),
+            ("run-record", self.folder.display().to_string()),
+            ("failure-count", record.counts.failure.to_string()),
+            ("warning-count", record.counts.warning.to_string()),
+            ("notice-count", record.counts.notice.to_string()),
+        ];
+        let mut text = String::new();
+        for (name, value) in pairs {
+            text.push_str(&entry(name, &self.registry.text(&value), &random_token())?);
+        }
+        append(path, text.as_bytes())
+    }
+
+    fn summary(&self) -> io::Result<()> {
+        let Some(path) = &self.summary else { return Ok(()) };
+        // Written by the record a moment ago, and cut to fit.
+        let text = std::fs::read(self.folder.join("summary.md"))?;
+        append(path, &text)
+    }
+}
+
+/// One output in the form that no value can break out of: its end is a word that nobody could guess.
+fn entry(name: &str, value: &str, token: &str) -> io::Result<String> {
+    let delimiter = format!("ghadelimiter_{token}");
+    if value.contains(&delimiter) {
+        return Err(io::Error::other(format!("the output {name} holds its own delimiter")));
+    }
+    Ok(format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"))
+}
+
+fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    OpenOptions::new().append(true).create(true).open(path)?.write_all(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_with_lines_stays_one_output() {
+        insta::assert_snapshot!(entry("x", "a\nconclusion=success\n", "0").unwrap(), @r"
+        x<<ghadelimiter_0
+        a
+        conclusion=success
+
+        ghadelimiter_0
+        ");
+        assert!(entry("x", "ghadelimiter_0", "0").is_err());
+    }
+}

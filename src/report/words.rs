@@ -1,0 +1,239 @@
+//! The result of a run, for people.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::clock::readable;
+use crate::finding::{Counts, Finding, Level};
+use crate::record::{Outcome, Record, Skip, StepRecord};
+use crate::report::theme::{Paint, Theme, one_line, pad, wrap};
+
+/// Most findings that the result shows.
+pub(super) const SHOWN: usize = 20;
+
+/// Most lines that one finding takes; the record has all of it.
+const MOST_LINES: usize = 3;
+
+/// The findings that the result shows: the worst, and of equal ones the first.
+#[derive(Debug, Default)]
+pub(super) struct Worst(Vec<Finding>);
+
+impl Worst {
+    pub(super) fn add(&mut self, finding: &Finding) {
+        let at = self.0.partition_point(|other| other.level >= finding.level);
+        if at < SHOWN {
+            self.0.insert(at, finding.clone());
+            self.0.truncate(SHOWN);
+        }
+    }
+}
+
+/// What is said when a run is over.
+pub(super) fn result(record: &Record, worst: &Worst, folder: &Path, theme: Theme, width: usize) -> String {
+    let mut text = String::new();
+    let names = record
+        .steps
+        .iter()
+        .map(|step| one_line(step.key.as_str()).width())
+        .max()
+        .unwrap_or(0)
+        .min(most_name(width));
+    for step in &record.steps {
+        let _ = writeln!(text, "{}", step_line(step, theme, names, width));
+    }
+    findings(record, worst, theme, width, &mut text);
+    let _ = writeln!(text, "\n{}", theme.paint(Paint::Bold, "gates"));
+    for gate in &record.gates {
+        let line = wrap(&one_line(&format!("{}: {}", gate.name, gate.reason)), 4, width);
+        let _ = writeln!(text, "  {} {line}", theme.passed_mark(gate.passed));
+    }
+    text.push('\n');
+    for note in &record.notes {
+        let _ = writeln!(text, "note: {}", wrap(&one_line(note), 6, width));
+    }
+    sandbox(record, theme, width, &mut text);
+    let _ = writeln!(text, "record: {}", folder.display());
+    let took = readable(record.finished_at.since(record.started_at));
+    let _ = writeln!(text, "\n{} {} in {took}", theme.conclusion(record.conclusion), one_line(&record.name));
+    text
+}
+
+/// Columns that the names of steps may have, so that as many are left for what happened.
+pub(super) fn most_name(width: usize) -> usize {
+    (width / 2).min(40)
+}
+
+/// One step that is over, in one line.
+pub(super) fn step_line(step: &StepRecord, theme: Theme, names: usize, width: usize) -> String {
+    let mut words = Vec::new();
+    if step.attempts > 0 {
+        words.push(readable(Duration::from_millis(step.duration_ms)));
+    }
+    if let Some(word) = outcome(step) {
+        words.push(word);
+    }
+    if step.flaky {
+        words.push(format!("flaky: passed at attempt {}", step.attempts));
+    } else if step.attempts > 1 {
+        words.push(format!("{} attempts", step.attempts));
+    }
+    if step.slow {
+        words.push("slow".to_owned());
+    }
+    if step.counts.total() > 0 {
+        words.push(counted(&step.counts));
+    }
+    let key = pad(&theme.fit(&one_line(step.key.as_str()), most_name(width)), names);
+    let rest = theme.fit(&one_line(&words.join(", ")), width.saturating_sub(key.width() + 7));
+    format!("  {} {key}  {rest}", theme.step_mark(step)).trim_end().to_owned()
+}
+
+pub(super) fn outcome(step: &StepRecord) -> Option<String> {
+    let reason = step.reason.clone();
+    let word = match step.outcome {
+        Outcome::Success => return None,
+        Outcome::Failure => reason.unwrap_or_else(|| "failed".to_owned()),
+        Outcome::TimedOut => reason.unwrap_or_else(|| "timed out".to_owned()),
+        Outcome::Cancelled => format!("cancelled: {}", reason.unwrap_or_default()),
+        Outcome::SetupFailed => format!("could not be started: {}", reason.unwrap_or_default()),
+        Outcome::Skipped => match (step.skip, reason) {
+            (Some(Skip::Condition), _) | (None, None) => "skipped: its `if` was false".to_owned(),
+            (Some(Skip::NoChangedFiles), _) => "skipped: none of its files has changed".to_owned(),
+            (_, Some(reason)) => format!("skipped: {reason}"),
+            (Some(Skip::NeedFailed), None) => "skipped: a step that it needs did not succeed".to_owned(),
+            (Some(Skip::RunEnded), None) => "skipped: the run had ended".to_owned(),
+        },
+    };
+    let word = if step.continue_on_error && step.outcome != Outcome::Skipped {
+        format!("{word} (does not count)")
+    } else {
+        word
+    };
+    Some(word)
+}
+
+/// Counts in words: `2 failures, 1 warning`.
+pub(super) fn counted(counts: &Counts) -> String {
+    let words = [Level::Failure, Level::Warning, Level::Notice].into_iter().filter_map(|level| {
+        let count = counts.of(level);
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} {}{plural}", level.as_str()))
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn findings(record: &Record, worst: &Worst, theme: Theme, width: usize, text: &mut String) {
+    let total = record.counts.total();
+    if total == 0 {
+        return;
+    }
+    let shown = worst.0.len() as u64;
+    let showing = if shown < total { format!(" (showing {shown} of {total})") } else { String::new() };
+    let _ =
+        writeln!(text, "\n{}: {}{showing}", theme.paint(Paint::Bold, "findings"), counted(&record.counts));
+    for finding in &worst.0 {
+        let mut line = place(finding);
+        if !line.is_empty() {
+            line.push_str("  ");
+        }
+        line.push_str(finding.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default());
+        let rule = finding.rule.as_ref().map(|rule| format!(" {rule}")).unwrap_or_default();
+        let tail = format!("[{}]", one_line(&format!("{}{rule}", finding.tool)));
+        let indent = finding.level.as_str().len() + 3;
+        let line = theme.fit(&one_line(&line), width.saturating_mul(MOST_LINES));
+        let mut line = wrap(&line, indent, width);
+        let used = line.rsplit('\n').next().unwrap_or_default().width();
+        // Only the first of several lines stands behind the level.
+        let used = if line.contains('\n') { used } else { used + indent };
+        if used + 2 + tail.width() > width {
+            let _ = write!(line, "\n{}", " ".repeat(indent));
+        } else {
+            line.push_str("  ");
+        }
+        let _ = writeln!(text, "  {} {line}{}", theme.level(finding.level), theme.paint(Paint::Dim, &tail));
+    }
+}
+
+/// Where a finding points: `path:line:column`.
+pub(super) fn place(finding: &Finding) -> String {
+    let mut place = finding.path.clone().unwrap_or_default();
+    if let Some(line) = finding.start_line {
+        let _ = write!(place, ":{line}");
+        if let Some(column) = finding.start_column {
+            let _ = write!(place, ":{column}");
+        }
+    }
+    place
+}
+
+/// Which layers confined the steps, and what was not enforced: said once for all steps that are alike.
+fn sandbox(record: &Record, theme: Theme, width: usize, text: &mut String) {
+    let mut seen = Vec::new();
+    for step in record.steps.iter().filter(|step| step.attempts > 0) {
+        if !seen.contains(&&step.sandbox) {
+            seen.push(&step.sandbox);
+        }
+    }
+    let alike = seen.len() == 1;
+    for report in seen {
+        let keys = || {
+            let keys: Vec<&str> = record
+                .steps
+                .iter()
+                .filter(|step| step.sandbox == *report)
+                .map(|step| step.key.as_str())
+                .collect();
+            format!(" ({})", one_line(&keys.join(", ")))
+        };
+        let whose = if alike { String::new() } else { keys() };
+        let _ = writeln!(text, "sandbox: tier {}{whose}", theme.paint(Paint::Yellow, &report.tier));
+        for missing in &report.degraded {
+            let _ = writeln!(text, "  {}", wrap(&format!("not enforced: {}", one_line(missing)), 4, width));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_result_fits_its_screen_and_cuts_no_reason() {
+        let mut worst = Worst::default();
+        let record = sample::record();
+        for finding in sample::findings() {
+            worst.add(&finding);
+        }
+        let theme = Theme { color: false, unicode: false };
+        let text = result(&record, &worst, Path::new("/runs/1"), theme, 60);
+        insta::assert_snapshot!(text, @"
+          ok fetch    1.2s, flaky: passed at attempt 2
+          XX schema   1.2s, exit code 1, 3 failures, 1 warning
+          XX lint     1.2s, failed (does not count)
+          -- publish  skipped: a step that it needs did not succeed
+          XX config   1.2s, could not be started: the working dir...
+
+        findings: 3 failures, 1 warning (showing 3 of 4)
+          failure data/orders.csv:3:2  no such <column> & more
+                  [schema S1]
+          failure no rows  [schema]
+          warning data/orders.csv:9:2  odd name  [schema]
+
+        gates
+          XX steps: schema failed
+          ok data: no failures
+
+        note: the working tree is not the head commit
+        sandbox: tier none
+          not enforced: network
+          not enforced: memory
+        record: /runs/1
+
+        FAILED Rehydrate | validate in 12.0s
+        ");
+    }
+}

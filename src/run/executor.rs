@@ -1,0 +1,242 @@
+//! One step from its turn to its end: attempts, pauses between them, and what is read after the last one.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::clock::Timestamp;
+use crate::event::RunEvent;
+use crate::finding::Level;
+use crate::manifest::model::{Retry, RetryOn};
+use crate::parse::{LineParser, diagnosis};
+use crate::plan::model::PlannedSource;
+use crate::record::{HangDiagnosis, Outcome};
+use crate::redact::Registry;
+use crate::run::attempt::Attempt;
+use crate::run::ended::Ended;
+use crate::run::file_commands::Handover;
+use crate::run::findings::Spool;
+use crate::run::job::Scratch;
+use crate::run::log::Log;
+use crate::run::output::Output;
+use crate::run::reports;
+use crate::run::stop::{Stopped, Urgency};
+use crate::sandbox::child::Sandbox;
+use crate::sandbox::launch::Launch;
+
+/// What an executor says to the dispatcher.
+pub(super) enum Message {
+    /// Something to pass on.
+    Event(RunEvent),
+    /// The step is over.
+    Done(Box<Done>),
+}
+
+/// How a step ended.
+pub(super) struct Done {
+    /// Which step, by its place in the plan.
+    pub(super) index: usize,
+    pub(super) outcome: Outcome,
+    pub(super) reason: Option<String>,
+    pub(super) exit_code: Option<i32>,
+    pub(super) signal: Option<String>,
+    pub(super) attempts: u32,
+    pub(super) flaky: bool,
+    pub(super) began: Timestamp,
+    pub(super) duration: Duration,
+    pub(super) slow: bool,
+    pub(super) hang: Option<HangDiagnosis>,
+    pub(super) output_dropped: u64,
+    /// The findings of the last attempt.
+    pub(super) spool: Spool,
+    pub(super) handover: Handover,
+    /// What could not be kept, such as a log on a full disk.
+    pub(super) trouble: Vec<String>,
+}
+
+/// A step that can be started.
+pub(super) struct Job {
+    pub(super) index: usize,
+    pub(super) key: crate::id::StepKey,
+    pub(super) launch: Launch,
+    pub(super) scratch: Scratch,
+    /// Its folder in the record.
+    pub(super) record: PathBuf,
+    pub(super) workspace: PathBuf,
+    /// The script and its digest, when it is a file of the repository.
+    pub(super) pinned: Option<(crate::id::RepoPath, crate::id::Sha256)>,
+    pub(super) timeout: Duration,
+    pub(super) slow_after: Duration,
+    pub(super) grace: Duration,
+    pub(super) output_limit: u64,
+    pub(super) report_limit: u64,
+    pub(super) retry: Retry,
+    pub(super) continue_on_error: bool,
+    pub(super) sources: Vec<PlannedSource>,
+}
+
+/// What every executor works with.
+#[derive(Clone)]
+pub(super) struct Tools {
+    pub(super) sandbox: Sandbox,
+    pub(super) registry: Registry,
+    pub(super) messages: mpsc::Sender<Message>,
+    /// Stops this step.
+    pub(super) own: Stopped,
+    /// Stops the run.
+    pub(super) run: Stopped,
+}
+
+impl Tools {
+    /// Tells the dispatcher. It listens until every executor is done, so nothing is lost while it matters.
+    pub(super) async fn tell(&self, event: RunEvent) {
+        let _ = self.messages.send(Message::Event(event)).await;
+    }
+
+    /// Whether this step is to stop.
+    pub(super) fn stopping(&self) -> bool {
+        self.own.borrow().urgency > Urgency::Go || self.run.borrow().urgency > Urgency::Go
+    }
+}
+
+/// Runs `job` to its end and says how it went.
+pub(super) async fn execute(job: Job, tools: Tools) {
+    let messages = tools.messages.clone();
+    let scratch = job.scratch.clone();
+    let done = Executor { job, tools, began: Timestamp::now(), started: Instant::now() }.run().await;
+    let _ = messages.send(Message::Done(Box::new(done))).await;
+    // Not at the end of the run: what a step has left in its TMPDIR may fill the disk for the next ones. And not before
+    // the news, because nobody has to wait for it.
+    tokio::task::spawn_blocking(move || scratch.remove());
+}
+
+struct Executor {
+    job: Job,
+    tools: Tools,
+    began: Timestamp,
+    started: Instant,
+}
+
+impl Executor {
+    async fn run(mut self) -> Done {
+        let mut log = Log::create(&self.job.record, self.job.output_limit);
+        let mut attempt = 1;
+        loop {
+            let key = self.job.key.clone();
+            self.tools.tell(RunEvent::StepStarted { key, at: Timestamp::now(), attempt }).await;
+            let (ended, output) = self.attempt(attempt, log).await;
+            let again = attempt < self.job.retry.attempts && self.worth_retrying(&ended);
+            if !again {
+                return self.conclude(attempt, ended, output);
+            }
+            let reason = ended.reason.clone().unwrap_or_default();
+            log = output.log;
+            log.remark(&format!("attempt {attempt} failed: {reason}; attempt {} follows", attempt + 1));
+            let key = self.job.key.clone();
+            self.tools.tell(RunEvent::StepRetry { key, at: Timestamp::now(), attempt, reason }).await;
+            self.pause().await;
+            attempt += 1;
+        }
+    }
+
+    /// Waits before the next attempt, unless the step is to stop.
+    async fn pause(&mut self) {
+        tokio::select! {
+            () = tokio::time::sleep(self.job.retry.backoff) => {}
+            _ = self.tools.own.wait_for(|stop| stop.urgency > Urgency::Go) => {}
+            _ = self.tools.run.wait_for(|stop| stop.urgency > Urgency::Go) => {}
+        }
+    }
+
+    async fn attempt(&mut self, attempt: u32, log: Log) -> (Ended, Output) {
+        let spool = Spool::new(&self.tools.registry);
+        let (parser, ready) = match reports::line_parser(&self.job.sources, &self.job.workspace) {
+            Ok(parser) => (parser, self.ready(attempt)),
+            Err(problem) => (LineParser::default(), Err(Ended::refused(problem))),
+        };
+        let output = Output::new(&self.tools.registry, parser, log, spool);
+        if self.tools.stopping() {
+            return (Ended::before_start(&self.tools), output);
+        }
+        if let Err(ended) = ready {
+            return (ended, output);
+        }
+        Attempt::run(&self.job, &self.tools, output).await
+    }
+
+    /// Makes the private files anew, and checks that the script is the one that was planned.
+    fn ready(&self, attempt: u32) -> Result<(), Ended> {
+        if attempt > 1 {
+            self.job.scratch.reset().map_err(|error| Ended::not_started(error.to_string()))?;
+        }
+        let Some((path, planned)) = &self.job.pinned else { return Ok(()) };
+        reports::verify_script(&self.job.workspace, path, *planned).map_err(Ended::refused)
+    }
+
+    fn worth_retrying(&self, ended: &Ended) -> bool {
+        let on = &self.job.retry.on;
+        match ended.outcome {
+            _ if self.tools.stopping() => false,
+            Outcome::Failure => {
+                on.is_empty()
+                    || on
+                        .iter()
+                        .any(|on| matches!(on, RetryOn::Exit(code) if ended.code == Some(i32::from(*code))))
+            }
+            Outcome::TimedOut => on.is_empty() || on.contains(&RetryOn::Timeout),
+            Outcome::Success | Outcome::Cancelled | Outcome::Skipped | Outcome::SetupFailed => false,
+        }
+    }
+
+    /// Reads what the last attempt left, and puts everything together.
+    fn conclude(self, attempts: u32, mut ended: Ended, mut output: Output) -> Done {
+        let mut handover = Handover::default();
+        if ended.ran {
+            match Handover::read(&self.job.scratch.files()) {
+                Ok(read) => handover = read,
+                Err(error) if ended.outcome == Outcome::Success => {
+                    ended.outcome = Outcome::Failure;
+                    ended.reason = Some(error.to_string());
+                }
+                Err(_) => {}
+            }
+            reports::read_files(&self.job, ended.began, &mut output.spool);
+            reports::keep_summary(&self.job, &self.tools.registry);
+        }
+        let failed = matches!(ended.outcome, Outcome::Failure | Outcome::TimedOut | Outcome::SetupFailed);
+        if failed && output.spool.counts.total() == 0 {
+            let how = ended.reason.clone().unwrap_or_else(|| "the step failed".to_owned());
+            let mut finding =
+                diagnosis::of_failed_step(&output.tail(), &how, &reports::paths(&self.job.workspace));
+            if self.job.continue_on_error {
+                // The author said that this failure does not count; as a failure it would fail the gates.
+                finding.level = Level::Warning;
+            }
+            output.spool.add(finding);
+        }
+        output.spool.note_left_out();
+        let mut trouble: Vec<String> = Vec::new();
+        let output_dropped = output.log.dropped();
+        if let Some(error) = output.log.finish() {
+            trouble.push(format!("the log of {} could not be kept: {error}", self.job.key));
+        }
+        Done {
+            index: self.job.index,
+            flaky: attempts > 1 && ended.outcome == Outcome::Success,
+            outcome: ended.outcome,
+            reason: ended.reason,
+            exit_code: ended.code,
+            signal: ended.signal,
+            attempts: if ended.ran { attempts } else { attempts - 1 },
+            began: self.began,
+            duration: self.started.elapsed(),
+            slow: ended.slow,
+            hang: ended.hang,
+            output_dropped,
+            spool: output.spool,
+            handover,
+            trouble,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Running a plan: starting steps when their needs have ended, supervising them, and telling what happens as events.
+//!
+//! The dispatcher alone keeps the state of the run; executors own one step's processes each and speak to it by messages.
+//! Nothing here prints, and nothing here judges: the record folder gets the steps' logs, everything else is an event.
+
+mod attempt;
+pub mod concurrency;
+mod decide;
+pub mod dispatcher;
+mod ended;
+mod executor;
+mod file_commands;
+mod findings;
+mod interpreter;
+mod job;
+mod ladder;
+mod log;
+mod output;
+mod reports;
+mod state;
+pub mod stop;

@@ -1,0 +1,219 @@
+//! Files around a step: the script as it was planned, reports that the step wrote, its summary.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::finding::{Finding, Level};
+use crate::id::{RepoPath, Sha256};
+use crate::manifest::model::OnMissing;
+use crate::parse::options::Options;
+use crate::parse::path::PathRules;
+use crate::parse::problem_matcher::Matchers;
+use crate::parse::{self, matcher_file};
+use crate::parse::{LineParser, Origin, Source};
+use crate::plan::model::{PlannedSource, SourcePlace};
+use crate::redact::Registry;
+use crate::run::executor::Job;
+use crate::run::findings::Spool;
+use crate::workspace::files::{self, Beneath};
+
+/// Largest step summary that is kept, as GitHub has it.
+const MAX_SUMMARY: u64 = 1 << 20;
+
+/// Most report files of one entry that are read.
+const MAX_FILES: usize = 10_000;
+
+/// Checks that the script at `path` is the one that was planned.
+pub(super) fn verify_script(workspace: &Path, path: &RepoPath, planned: Sha256) -> Result<(), String> {
+    let opened = Beneath::open(workspace).and_then(|root| root.file(path.as_str()));
+    let file = opened.map_err(|problem| format!("script {path} {problem}"))?;
+    let found = Sha256::of_reader(file).map_err(|error| format!("script {path} cannot be read: {error}"))?;
+    if found == planned {
+        Ok(())
+    } else {
+        Err(format!("script {path} was changed after the plan was made: an earlier step wrote to it"))
+    }
+}
+
+/// Reads the report files of `job` into `spool`.
+pub(super) fn read_files(job: &Job, began: SystemTime, spool: &mut Spool) {
+    for source in &job.sources {
+        if let SourcePlace::Files(glob) = &source.from {
+            read_source(job, source, glob, began, spool);
+        }
+    }
+}
+
+fn read_source(job: &Job, source: &PlannedSource, glob: &str, began: SystemTime, spool: &mut Spool) {
+    let found = match files::matching(&job.workspace, glob, MAX_FILES) {
+        Ok(found) => found,
+        Err(problem) => {
+            report(
+                spool,
+                OnMissing::Error,
+                "report-unreadable",
+                format!("{glob} cannot be searched: {problem}"),
+            );
+            return;
+        }
+    };
+    let mut read = 0;
+    let mut stale = 0;
+    for path in found {
+        match open_fresh(&job.workspace, &path, began, job.report_limit) {
+            Ok(Some(file)) => {
+                read += 1;
+                parse_file(source, &job.workspace, &path, file, spool);
+            }
+            Ok(None) => stale += 1,
+            Err(problem) => {
+                report(spool, OnMissing::Error, "report-unreadable", format!("report {path} {problem}"));
+            }
+        }
+    }
+    if read == 0 {
+        let stale = if stale > 0 {
+            format!(" ({stale} that match are older than the step and were left alone)")
+        } else {
+            String::new()
+        };
+        let message = format!("no report file matches {glob}{stale}");
+        report(spool, source.if_no_files_found, "report-missing", message);
+    }
+}
+
+/// Opens a report, unless it is older than the step: then an earlier run left it there.
+fn open_fresh(workspace: &Path, path: &str, began: SystemTime, limit: u64) -> Result<Option<File>, String> {
+    let root = Beneath::open(workspace).map_err(|problem| problem.to_string())?;
+    let file = root.file(path).map_err(|problem| problem.to_string())?;
+    let metadata = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
+    if metadata.len() > limit {
+        return Err(format!("is larger than the limit of {limit} bytes"));
+    }
+    let modified = metadata.modified().map_err(|error| format!("cannot be dated: {error}"))?;
+    // The kernel dates files by a coarse clock that may lie a tick (at most 10 ms) behind.
+    let tick = std::time::Duration::from_millis(10);
+    Ok((modified + tick >= began).then_some(file))
+}
+
+fn parse_file(source: &PlannedSource, workspace: &Path, path: &str, file: File, spool: &mut Spool) {
+    let matchers = match matchers(source) {
+        Ok(matchers) => matchers,
+        Err(problem) => return report(spool, OnMissing::Error, "matcher-broken", problem),
+    };
+    let options = options(source, workspace);
+    let result = parse::file(source.parser, &options, matchers, file, &mut |finding| spool.add(finding));
+    if let Err(error) = result {
+        report(spool, source.on_parse_error, "report-broken", format!("report {path}: {error}"));
+    }
+}
+
+/// What the manifest says about a source, in the parsers' words.
+fn options(source: &PlannedSource, workspace: &Path) -> Options {
+    Options {
+        tool: source.tool.clone(),
+        level: source.level,
+        map: source.map.clone(),
+        paths: PathRules { base: source.base.clone(), strip: source.strip.clone(), ..paths(workspace) },
+    }
+}
+
+/// The matchers of a source. The plan has compiled them once already, so only a fault of ours fails here.
+fn matchers(source: &PlannedSource) -> Result<Matchers, String> {
+    match &source.matcher {
+        None => Ok(Matchers::default()),
+        Some(text) => {
+            matcher_file::compile(text).map_err(|error| format!("the matcher file cannot be used: {error}"))
+        }
+    }
+}
+
+/// The parser of a step's output: workflow commands, and the sources that read a stream.
+pub(super) fn line_parser(sources: &[PlannedSource], workspace: &Path) -> Result<LineParser, String> {
+    let mut streams = Vec::new();
+    for source in sources {
+        let only = match &source.from {
+            SourcePlace::Files(_) => continue,
+            SourcePlace::Both => None,
+            SourcePlace::Stdout => Some(Origin::Stdout),
+            SourcePlace::Stderr => Some(Origin::Stderr),
+        };
+        streams.push(Source { matchers: matchers(source)?, options: options(source, workspace), only });
+    }
+    Ok(LineParser::new(Some(Options { paths: paths(workspace), ..Options::default() }), streams))
+}
+
+/// What is known about every tool's paths: where the workspace is.
+pub(super) fn paths(workspace: &Path) -> PathRules {
+    PathRules { root: workspace.to_str().map(str::to_owned), ..PathRules::default() }
+}
+
+fn report(spool: &mut Spool, how: OnMissing, rule: &str, message: String) {
+    let level = match how {
+        OnMissing::Error => Level::Failure,
+        OnMissing::Warn => Level::Warning,
+        OnMissing::Ignore => return,
+    };
+    let mut finding = Finding::new("rungate", level, message);
+    finding.rule = Some(rule.to_owned());
+    spool.add(finding);
+}
+
+/// Keeps what the step wrote to its summary, in the record and without secrets. A summary that is too large is left
+/// out whole, as GitHub does.
+pub(super) fn keep_summary(job: &Job, registry: &Registry) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    let path = job.scratch.files().join("summary");
+    let Ok(file) = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) else { return };
+    if !file
+        .metadata()
+        .is_ok_and(|metadata| metadata.is_file() && (1..=MAX_SUMMARY).contains(&metadata.len()))
+    {
+        return;
+    }
+    let mut bytes = Vec::new();
+    if file.take(MAX_SUMMARY).read_to_end(&mut bytes).is_ok() {
+        let text = String::from_utf8_lossy(&bytes);
+        // The summary is a courtesy: the record is whole without it.
+        let _ = std::fs::write(job.record.join("summary.md"), registry.text(&text).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_script_is_accepted_only_as_it_was_planned() {
+        let workspace = tempfile::tempdir().unwrap();
+        let path: RepoPath = "s.sh".parse().unwrap();
+        std::fs::write(workspace.path().join("s.sh"), "true\n").unwrap();
+        let planned = Sha256::of(b"true\n");
+        assert_eq!(verify_script(workspace.path(), &path, planned), Ok(()));
+        std::fs::write(workspace.path().join("s.sh"), "false\n").unwrap();
+        assert!(verify_script(workspace.path(), &path, planned).unwrap_err().contains("was changed"));
+        std::fs::remove_file(workspace.path().join("s.sh")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", workspace.path().join("s.sh")).unwrap();
+        assert!(verify_script(workspace.path(), &path, planned).is_err());
+    }
+
+    #[test]
+    fn a_report_counts_only_when_it_is_fresh_regular_and_not_too_large() {
+        let workspace = tempfile::tempdir().unwrap();
+        let root = workspace.path();
+        std::fs::write(root.join("r.xml"), "12345").unwrap();
+        let written = std::fs::metadata(root.join("r.xml")).unwrap().modified().unwrap();
+        let open = |path: &str, began, limit| open_fresh(root, path, began, limit).map(|file| file.is_some());
+        assert_eq!(open("r.xml", written, 5), Ok(true));
+        assert_eq!(open("r.xml", written + Duration::from_secs(1), 5), Ok(false), "an earlier run left it");
+        assert!(open("r.xml", written, 4).unwrap_err().contains("larger than the limit of 4 bytes"));
+        std::os::unix::fs::symlink("r.xml", root.join("link.xml")).unwrap();
+        nix::unistd::mkfifo(&root.join("fifo.xml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(open("link.xml", written, 5).is_err());
+        assert!(open("fifo.xml", written, 5).is_err());
+    }
+}
