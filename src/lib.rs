@@ -31,3 +31,9 @@ pub mod workspace;
 // Floor 5: doing and telling.
 pub mod report;
 pub mod run;
+
+// Floor 6: the whole flow.
+pub mod app;
+
+// Floor 8: the command line.
+pub mod cli;

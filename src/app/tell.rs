@@ -1,0 +1,149 @@
+//! Passing a run's events on: first to the record, then to whoever watches.
+//!
+//! Each has a thread of its own. A terminal or a pipe that takes nothing more may hold up the run as it would any
+//! program, but neither timeouts nor signals; and when the run is to stop, nobody waits for it any longer.
+
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::app::failure::{Failure, host};
+use crate::event::RunEvent;
+use crate::report::terminal::Terminal;
+use crate::report::{Report, ReportError};
+use crate::run::stop::{Stopped, Urgency};
+
+/// How often what is shown goes on while nothing happens.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long somebody who watches may take nothing, once the run is to stop.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Events that may wait for the record, and as many for who watches.
+const WAITING: usize = 64;
+
+/// Both listeners.
+pub(super) struct Telling {
+    record: oneshot::Receiver<Result<(), ReportError>>,
+    shown: oneshot::Receiver<std::io::Result<()>>,
+    stopped: Stopped,
+}
+
+/// How the telling went.
+pub(super) struct Told {
+    /// What could not be told.
+    pub(super) trouble: Vec<ReportError>,
+    /// Whether there is still somebody who takes what is shown.
+    pub(super) watched: bool,
+}
+
+impl Telling {
+    /// Starts both listeners. They end when the sender is dropped.
+    ///
+    /// # Errors
+    /// Fails when the host is out of descriptors or threads.
+    pub(super) fn start(
+        report: Report,
+        terminal: Terminal,
+        stopped: &Stopped,
+    ) -> Result<(Self, mpsc::Sender<RunEvent>), Failure> {
+        let (events, inbox) = mpsc::channel(WAITING);
+        let (to_show, for_show) = mpsc::channel(WAITING);
+        let patience = stopped.clone();
+        let record = on_a_thread(write(report, inbox, to_show, patience))?;
+        let shown = on_a_thread(show(terminal, for_show))?;
+        Ok((Self { record, shown, stopped: stopped.clone() }, events))
+    }
+
+    /// Waits until everything is told, or nobody takes it any more.
+    ///
+    /// # Errors
+    /// Fails when a listener broke down, which is a fault of ours.
+    pub(super) async fn finish(mut self) -> Result<Told, Failure> {
+        let broken = |_| host("the report broke down: this is a fault of rungate", "please report it");
+        let mut trouble: Vec<ReportError> = Vec::new();
+        trouble.extend(self.record.await.map_err(broken)?.err());
+        let watched = tokio::select! {
+            biased;
+            shown = &mut self.shown => {
+                trouble.extend(shown.map_err(broken)?.err().map(ReportError::Output));
+                true
+            }
+            () = out_of_patience(&mut self.stopped) => {
+                trouble.push(ReportError::Output(std::io::ErrorKind::TimedOut.into()));
+                false
+            }
+        };
+        Ok(Told { trouble, watched })
+    }
+}
+
+/// Runs `work` on a thread and an event loop of its own, and hands over what it gives.
+fn on_a_thread<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<oneshot::Receiver<T>, Failure> {
+    let (sender, receiver) = oneshot::channel();
+    let event_loop = event_loop()?;
+    let started = thread::Builder::new().spawn(move || {
+        // Nobody waits for it any more when this fails.
+        let _ = sender.send(event_loop.block_on(work));
+    });
+    match started {
+        Ok(_runs_on) => Ok(receiver),
+        Err(error) => Err(host(format!("no thread can be started: {error}"), "raise the limit on processes")),
+    }
+}
+
+/// An event loop for one thread.
+///
+/// # Errors
+/// Fails when the host is out of descriptors.
+pub(super) fn event_loop() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(|error| {
+        host(format!("no event loop can be created: {error}"), "raise the limit on open files")
+    })
+}
+
+/// Ends a while after the run is to stop; never before that.
+async fn out_of_patience(stopped: &mut Stopped) {
+    if stopped.wait_for(|stop| stop.urgency > Urgency::Go).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(PATIENCE).await;
+}
+
+/// Writes every event down, and passes it on as long as somebody takes it.
+async fn write(
+    mut report: Report,
+    mut inbox: mpsc::Receiver<RunEvent>,
+    to_show: mpsc::Sender<RunEvent>,
+    mut stopped: Stopped,
+) -> Result<(), ReportError> {
+    let mut to_show = Some(to_show);
+    while let Some(event) = inbox.recv().await {
+        report.event(&event);
+        let Some(sender) = &to_show else { continue };
+        let taken = tokio::select! {
+            biased;
+            sent = sender.send(event) => sent.is_ok(),
+            () = out_of_patience(&mut stopped) => false,
+        };
+        if !taken {
+            to_show = None;
+        }
+    }
+    report.finish()
+}
+
+/// Shows every event.
+async fn show(mut terminal: Terminal, mut inbox: mpsc::Receiver<RunEvent>) -> std::io::Result<()> {
+    loop {
+        match tokio::time::timeout(TICK, inbox.recv()).await {
+            Ok(Some(event)) => terminal.event(&event),
+            Ok(None) => return terminal.finish(),
+            Err(_) => terminal.tick(),
+        }
+    }
+}

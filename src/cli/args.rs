@@ -1,0 +1,239 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::app::load::SandboxMode;
+
+/// Run a repository's own validation commands without trusting them, and say exactly what they found.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rungate",
+    version,
+    propagate_version = true,
+    term_width = 80,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  \
+        rungate list                          what can be run here\n  \
+        rungate run check                     run the command `check`\n  \
+        rungate plan check                    show what that would do, and do nothing\n  \
+        rungate validate                      check .github/rungate.yml\n\n\
+        Exit codes:\n  \
+        0 gates passed, 1 a gate failed, 2 usage, manifest or input, 3 refused by host\n  \
+        policy, 4 the host or the sandbox cannot do it, 5 judged and passed but not\n  \
+        recorded or delivered, 70 a bug, 130 cancelled\n"
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Run a command of the manifest and judge what it found
+    Run(RunArgs),
+    /// Show everything that a run would do, and do nothing
+    Plan(Plan),
+    /// Check the manifest
+    Validate(Validate),
+    /// List the commands of the manifest
+    List(List),
+    /// Read reports of other tools
+    Findings(Findings),
+    /// Print a JSON Schema, for editors and other programs
+    Schema(Schema),
+}
+
+/// Where the manifest and the workspace are.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// Manifest to read [default: .github/rungate.yml in the workspace]
+    #[arg(long, value_name = "PATH")]
+    pub(super) manifest: Option<PathBuf>,
+    /// Repository to work in [default: the current folder, the job's workspace under Actions]
+    #[arg(long, value_name = "DIR")]
+    pub(super) workspace: Option<PathBuf>,
+}
+
+/// What is asked for.
+#[derive(Debug, Args)]
+pub(super) struct Request {
+    /// Command to run, by its id in the manifest
+    #[arg(value_name = "COMMAND")]
+    pub(super) command: String,
+    /// Input of the command; may be given several times
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
+    pub(super) inputs: Vec<String>,
+    /// Environment variable that holds inputs as one JSON object
+    #[arg(long, value_name = "VAR")]
+    pub(super) inputs_json_env: Option<String>,
+    /// Head commit [default: the event's pull-request head, else HEAD]
+    #[arg(long, value_name = "SHA")]
+    pub(super) sha: Option<String>,
+    /// Commit that changes are counted from [default: from the event, else the merge base with the default branch]
+    #[arg(long, value_name = "REV")]
+    pub(super) base: Option<String>,
+    /// Count files as changed since this revision instead of the base
+    #[arg(long, value_name = "REV")]
+    pub(super) changed_since: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    rungate run check\n  \
+    rungate run rehydrate -i environment=staging -i dry-run=true\n  \
+    INPUTS='{\"dry-run\": true}' rungate run rehydrate --inputs-json-env INPUTS\n  \
+    rungate run check --format jsonl | jq -c 'select(.event == \"finding\")'\n")]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) request: Request,
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Folder for the record, new or empty [default: .rungate/runs/RUN-ID in the workspace, the state folder under Actions]
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// What goes to standard output: a report for people, the record, or events line by line
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: RunFormat,
+    /// How strictly scripts are confined [default: best-effort, until this version has a sandbox to require]
+    #[arg(long, value_name = "MODE")]
+    pub(super) sandbox: Option<Confine>,
+    /// Whether the run is posted as a check run; this version cannot post one yet
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(super) check_run: When,
+    /// Show the output of steps that succeed as well, on a terminal
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RunFormat {
+    Human,
+    Json,
+    Jsonl,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Confine {
+    Required,
+    BestEffort,
+    Off,
+}
+
+impl From<Confine> for SandboxMode {
+    fn from(confine: Confine) -> Self {
+        match confine {
+            Confine::Required => Self::Required,
+            Confine::BestEffort => Self::BestEffort,
+            Confine::Off => Self::Off,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    Auto,
+    On,
+    Off,
+    Preview,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rungate plan check\n  rungate plan check --format json | jq .fingerprint\n"
+)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub(super) request: Request,
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// A plan for people, or as JSON
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rungate validate\n  rungate validate --manifest ci/rungate.yml --format json\n"
+)]
+pub(super) struct Validate {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Diagnostics for people, or as JSON
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  rungate list\n  rungate list --format json | jq '.commands[].id'\n")]
+pub(super) struct List {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// A list for people, or as JSON
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Findings {
+    #[command(subcommand)]
+    pub(super) verb: FindingsVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FindingsVerb {
+    /// Turn one report into findings
+    Parse(Parse),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    rungate findings parse --parser workflow-commands build.log\n  \
+    gcc -c a.c 2>&1 | rungate findings parse --parser problem-matcher \\\n      \
+      --matcher gcc.json --format sarif\n\n\
+    Exits with 2 when the report is not of its format or breaks off; what was read\n\
+    before is still printed.\n")]
+pub(super) struct Parse {
+    /// Format of the report
+    #[arg(long, value_name = "NAME")]
+    pub(super) parser: String,
+    /// Matcher file of a problem-matcher; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(super) matcher: Vec<PathBuf>,
+    /// Name of the tool that wrote the report
+    #[arg(long, value_name = "NAME")]
+    pub(super) tool: Option<String>,
+    /// One JSON document, or one finding a line
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+    pub(super) format: ParseFormat,
+    /// Report to read; standard input when absent or `-`
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ParseFormat {
+    Json,
+    Jsonl,
+    Sarif,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  rungate schema manifest > rungate.schema.json\n")]
+pub(super) struct Schema {
+    /// Which schema
+    #[arg(value_name = "NAME")]
+    pub(super) name: SchemaName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaName {
+    Manifest,
+}

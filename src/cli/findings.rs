@@ -1,0 +1,155 @@
+//! `rungate findings parse`: one report by itself.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write as _};
+
+use crate::cli::args::{Parse, ParseFormat};
+use crate::cli::exit::Exit;
+use crate::cli::say::Talk;
+use crate::finding::{Finding, Fingerprints};
+use crate::manifest::model::Parser;
+use crate::parse::options::Options;
+use crate::parse::problem_matcher::Matchers;
+use crate::parse::{self, matcher_file};
+use crate::redact::guard;
+use crate::report::sarif;
+
+pub(super) fn parse(args: &Parse, talk: Talk) -> Result<Exit, io::Error> {
+    let Some(parser) = Parser::from_word(&args.parser) else {
+        let known: Vec<&str> = Parser::ALL.iter().map(|parser| parser.as_str()).collect();
+        let help = format!("the parsers are: {}", known.join(", "));
+        talk.error(&format!("there is no parser {:?}", args.parser), Some(&help));
+        return Ok(Exit::Usage);
+    };
+    let matchers = match matchers(args, parser) {
+        Ok(matchers) => matchers,
+        Err(problem) => {
+            talk.error(&problem, None);
+            return Ok(Exit::Usage);
+        }
+    };
+    let input: Box<dyn Read> = match &args.file {
+        Some(path) if path.as_os_str() != "-" => match File::open(path) {
+            Ok(_) if path.is_dir() => {
+                talk.error(&format!("{} is a folder", path.display()), Some("name one report"));
+                return Ok(Exit::Usage);
+            }
+            Ok(file) => Box::new(file),
+            Err(error) => {
+                talk.error(&format!("failed to open {}: {error}", path.display()), None);
+                return Ok(Exit::Usage);
+            }
+        },
+        _ => Box::new(io::stdin().lock()),
+    };
+    let options = Options { tool: args.tool.clone(), ..Options::default() };
+    let mut printer = Printer::new(args.format, talk.in_actions);
+    let mut fingerprints = Fingerprints::default();
+    let result = parse::file(parser, &options, matchers, input, &mut |mut finding| {
+        fingerprints.assign(&mut finding, None);
+        printer.print(&finding);
+    });
+    printer.finish()?;
+    match result {
+        Ok(()) => Ok(Exit::Passed),
+        Err(error) => {
+            let source =
+                std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            talk.error(&format!("{error}{source}"), None);
+            Ok(Exit::Usage)
+        }
+    }
+}
+
+/// The matchers of all files together; a later file comes first, as on the runner.
+fn matchers(args: &Parse, parser: Parser) -> Result<Matchers, String> {
+    if parser != Parser::ProblemMatcher {
+        return if args.matcher.is_empty() {
+            Ok(Matchers::default())
+        } else {
+            Err(format!("--matcher goes with --parser problem-matcher, not with {}", parser.as_str()))
+        };
+    }
+    if args.matcher.is_empty() {
+        return Err("--parser problem-matcher needs --matcher FILE".to_owned());
+    }
+    let mut all = Matchers::default();
+    for path in &args.matcher {
+        let mut text = String::new();
+        // One byte more than a matcher file may have, so that a larger one is refused as such.
+        File::open(path)
+            .and_then(|file| file.take(matcher_file::MAX_FILE as u64 + 1).read_to_string(&mut text))
+            .map_err(|error| format!("failed to read the matcher file {}: {error}", path.display()))?;
+        let one = matcher_file::compile(&text).map_err(|error| {
+            let source =
+                std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            format!("{}: {error}{source}", path.display())
+        })?;
+        all.register(one);
+    }
+    Ok(all)
+}
+
+/// Writes findings as they come. SARIF is one document, so its findings are collected first.
+struct Printer {
+    out: BufWriter<io::StdoutLock<'static>>,
+    format: ParseFormat,
+    in_actions: bool,
+    count: u64,
+    collected: Vec<Finding>,
+    error: Option<io::Error>,
+}
+
+impl Printer {
+    fn new(format: ParseFormat, in_actions: bool) -> Self {
+        let out = BufWriter::new(io::stdout().lock());
+        Self { out, format, in_actions, count: 0, collected: Vec::new(), error: None }
+    }
+
+    fn print(&mut self, finding: &Finding) {
+        if self.error.is_some() {
+            return;
+        }
+        let result = match self.format {
+            ParseFormat::Jsonl => self.line(finding, "\n"),
+            ParseFormat::Json => {
+                let before = if self.count == 0 { "[\n" } else { ",\n" };
+                self.out.write_all(before.as_bytes()).and_then(|()| self.line(finding, ""))
+            }
+            ParseFormat::Sarif => {
+                self.collected.push(finding.clone());
+                Ok(())
+            }
+        };
+        self.count += 1;
+        self.error = result.err();
+    }
+
+    fn line(&mut self, finding: &Finding, end: &str) -> io::Result<()> {
+        let mut text = serde_json::to_string(finding)?;
+        if self.in_actions {
+            text = guard::json(&text);
+        }
+        self.out.write_all(text.as_bytes())?;
+        self.out.write_all(end.as_bytes())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        match self.format {
+            ParseFormat::Jsonl => {}
+            ParseFormat::Json if self.count == 0 => self.out.write_all(b"[]\n")?,
+            ParseFormat::Json => self.out.write_all(b"\n]\n")?,
+            ParseFormat::Sarif => {
+                let mut text = sarif::document(&self.collected)?;
+                if self.in_actions {
+                    text = guard::json(&text);
+                }
+                self.out.write_all(text.as_bytes())?;
+            }
+        }
+        self.out.flush()
+    }
+}

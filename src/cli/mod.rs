@@ -1,0 +1,55 @@
+//! The command line: words in, words and an exit code out. Knows no rule of the domain.
+
+mod args;
+mod exit;
+mod findings;
+mod list;
+mod plan;
+mod run;
+mod say;
+mod validate;
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::args::{Arguments, Verb};
+use crate::cli::exit::Exit;
+use crate::cli::say::Talk;
+use crate::environ::Environ;
+
+/// Runs the program on this process's arguments and environment.
+#[must_use]
+pub fn main() -> ExitCode {
+    let environ = Environ::of_process();
+    let talk = Talk::new(&environ);
+    // A panic has printed what it has to say. Whoever called us must be able to tell it from a failed gate.
+    let exit = std::panic::catch_unwind(AssertUnwindSafe(|| dispatch(environ, talk)));
+    exit.unwrap_or_else(|_| {
+        talk.error(
+            "this is a fault of rungate, not of what it ran",
+            Some("please report it with the lines above"),
+        );
+        Exit::Bug
+    })
+    .into()
+}
+
+fn dispatch(environ: Environ, talk: Talk) -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return say::usage(&error, talk),
+    };
+    let exit = match arguments.verb {
+        Verb::Run(args) => Ok(run::run(args, environ, talk)),
+        Verb::Plan(args) => plan::plan(args, environ, talk),
+        Verb::Validate(args) => validate::validate(args, environ, talk),
+        Verb::List(args) => list::list(args, environ, talk),
+        Verb::Findings(args::Findings { verb: args::FindingsVerb::Parse(args) }) => {
+            findings::parse(&args, talk)
+        }
+        Verb::Schema(args) => list::schema(&args, talk),
+    };
+    exit.unwrap_or_else(|error| talk.lost(&error))
+}
