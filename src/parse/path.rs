@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(rules("web", "/build", "").place("/build/a.ts").as_deref(), Some("web/a.ts"));
         assert_eq!(rules("", "out/", "").place("out/a.ts").as_deref(), Some("a.ts"));
         assert_eq!(rules("", "out", "").place("outer/a.ts").as_deref(), Some("outer/a.ts"));
-        let below_root = rules("web", "", "/work").place("/work/a.ts");
+        let below_root = rules("web", "", "/srv/repo").place("/srv/repo/a.ts");
         assert_eq!(below_root.as_deref(), Some("a.ts"), "an absolute path needs no base");
     }
 
