@@ -472,3 +472,22 @@ fn powershell_gets_its_flags_wrapper_and_arguments_seen_by_a_stand_in() {
     let script = repo.path().canonicalize().unwrap().join("tools/t.ps1");
     assert!(repo.log("b").contains(&format!(". '{}' @args", script.display())), "{}", repo.log("b"));
 }
+
+#[test]
+fn an_output_that_would_be_an_option_of_a_later_step_is_refused_when_it_is_known() {
+    let steps = |value: &str| {
+        format!(
+            "- {{id: a, shell: sh, run: 'echo v={value} >> \"$GITHUB_OUTPUT\"'}}\n\
+             - {{id: b, shell: sh, run: 'touch started', args: ['${{{{ steps.a.outputs.v }}}}']}}"
+        )
+    };
+    let harmless = Repo::with_steps(&steps("x"));
+    assert_eq!(harmless.record(&[]).0.code, Some(0));
+    assert!(harmless.path().join("started").exists());
+    let hostile = Repo::with_steps(&steps("--upload-pack=x"));
+    let (ran, record) = hostile.record(&[]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert_eq!(step(&record, "b")["outcome"], "failure");
+    assert!(step(&record, "b")["reason"].as_str().unwrap().contains("option"));
+    assert!(!hostile.path().join("started").exists());
+}
