@@ -10,7 +10,7 @@ use crate::finding::{Finding, Fingerprints};
 use crate::manifest::model::Parser;
 use crate::parse::options::Options;
 use crate::parse::problem_matcher::Matchers;
-use crate::parse::{self, matcher_file};
+use crate::parse::{self, Item, matcher_file};
 use crate::redact::guard;
 use crate::report::sarif;
 
@@ -45,13 +45,26 @@ pub(super) fn parse(args: &Parse, talk: Talk) -> Result<Exit, io::Error> {
     let options = Options { tool: args.tool.clone(), ..Options::default() };
     let mut printer = Printer::new(args.format, talk.in_actions);
     let mut fingerprints = Fingerprints::default();
-    let result = parse::file(parser, &options, matchers, input, &mut |mut finding| {
-        fingerprints.assign(&mut finding, None);
-        printer.print(&finding);
+    let mut broken = None;
+    let result = parse::file(parser, &options, matchers, input, &mut |item| match item {
+        Item::Finding(mut finding) => {
+            fingerprints.assign(&mut finding, None);
+            printer.print(&finding);
+        }
+        Item::Test(_) => {}
+        Item::Broken { offset, message } => {
+            broken.get_or_insert_with(|| format!("{message} at byte {offset}"));
+        }
     });
     printer.finish()?;
     match result {
-        Ok(()) => Ok(Exit::Passed),
+        Ok(()) => match broken {
+            None => Ok(Exit::Passed),
+            Some(broken) => {
+                talk.error(&broken, None);
+                Ok(Exit::Usage)
+            }
+        },
         Err(error) => {
             let source =
                 std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();

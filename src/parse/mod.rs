@@ -16,6 +16,7 @@ pub mod text;
 pub mod workflow_commands;
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use crate::finding::Finding;
 use crate::manifest::model::Parser;
@@ -130,6 +131,46 @@ impl Reader {
     }
 }
 
+/// What a report gives, in its own order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// A finding.
+    Finding(Box<Finding>),
+    /// A test that was run or skipped. One that failed is also a finding.
+    Test(Test),
+    /// A record that cannot be read. Reading goes on after it.
+    Broken {
+        /// Where it is, in bytes from the beginning.
+        offset: u64,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// One test.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Test {
+    /// What it belongs to: a class, a file, a suite. Empty when the report does not say.
+    pub suite: String,
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub outcome: TestOutcome,
+    /// How long it took, where the report says so.
+    pub duration: Option<Duration>,
+}
+
+/// How a test ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestOutcome {
+    /// As it should.
+    Passed,
+    /// Not as it should, or with an error.
+    Failed,
+    /// It did not run.
+    Skipped,
+}
+
 /// A report that cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
@@ -155,7 +196,7 @@ pub enum ParseError {
     },
 }
 
-/// Reads a whole report and hands each finding to `sink` as soon as it is known. `matchers` are used by
+/// Reads a whole report and hands each item to `sink` as soon as it is known. `matchers` are used by
 /// `problem-matcher` alone, and see what they would see in a run: no line that is a workflow command.
 ///
 /// # Errors
@@ -165,7 +206,7 @@ pub fn file(
     options: &Options,
     matchers: Matchers,
     input: impl Read,
-    sink: &mut dyn FnMut(Finding),
+    sink: &mut dyn FnMut(Item),
 ) -> Result<(), ParseError> {
     let mut reader = match parser {
         Parser::WorkflowCommands => LineParser::new(Some(options.clone()), Vec::new()),
@@ -190,7 +231,7 @@ pub fn file(
     };
     let mut hear = |said| {
         if let Said::Finding(finding) = said {
-            sink(*finding);
+            sink(Item::Finding(finding));
         }
     };
     let mut input = Decoded::new(input);
@@ -251,6 +292,13 @@ mod tests {
         heard
     }
 
+    fn message(item: Item) -> Option<String> {
+        match item {
+            Item::Finding(finding) => Some(finding.message),
+            Item::Test(_) | Item::Broken { .. } => None,
+        }
+    }
+
     const OUT: Origin = Origin::Stdout;
     const ERR: Origin = Origin::Stderr;
 
@@ -280,8 +328,8 @@ mod tests {
         let text = b"::error::E1 x\nE2 y\n##[group]E3\n##[other]E4 z";
         let mut found = Vec::new();
         let matchers = source("m", "(E\\\\d.*)", None).matchers;
-        file(Parser::ProblemMatcher, &Options::default(), matchers, &text[..], &mut |f| {
-            found.push(f.message);
+        file(Parser::ProblemMatcher, &Options::default(), matchers, &text[..], &mut |item| {
+            found.extend(message(item));
         })
         .unwrap();
         assert_eq!(found, ["E2 y", "E4 z"]);
@@ -293,8 +341,10 @@ mod tests {
             "\u{feff}::error::ä\r\n::notice::b".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let mut found = Vec::new();
         let parser = Parser::WorkflowCommands;
-        file(parser, &Options::default(), Matchers::default(), &utf16[..], &mut |f| found.push(f.message))
-            .unwrap();
+        file(parser, &Options::default(), Matchers::default(), &utf16[..], &mut |item| {
+            found.extend(message(item));
+        })
+        .unwrap();
         assert_eq!(found, ["ä", "b"]);
     }
 

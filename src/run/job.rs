@@ -216,6 +216,8 @@ pub(super) fn launch(
         args: interpreter::arguments(step.shell, &file, &args),
         env: environment(step, around, scratch, inherited, scope.env)?,
         cwd: around.workspace.join(step.working_directory.as_str()),
+        confinement: None,
+        private: Vec::new(),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::parse::options::Options;
 use crate::parse::path::PathRules;
 use crate::parse::problem_matcher::Matchers;
 use crate::parse::{self, matcher_file};
-use crate::parse::{LineParser, Origin, Source};
+use crate::parse::{Item, LineParser, Origin, Source};
 use crate::plan::model::{PlannedSource, SourcePlace};
 use crate::redact::Registry;
 use crate::run::executor::Job;
@@ -24,6 +24,9 @@ const MAX_SUMMARY: u64 = 1 << 20;
 
 /// Most report files of one entry that are read.
 const MAX_FILES: usize = 10_000;
+
+/// Most broken records of one report that are told.
+const MAX_BROKEN: usize = 100;
 
 /// Checks that the script at `path` is the one that was planned.
 pub(super) fn verify_script(workspace: &Path, path: &RepoPath, planned: Sha256) -> Result<(), String> {
@@ -104,7 +107,17 @@ fn parse_file(source: &PlannedSource, workspace: &Path, path: &str, file: File, 
         Err(problem) => return report(spool, OnMissing::Error, "matcher-broken", problem),
     };
     let options = options(source, workspace);
-    let result = parse::file(source.parser, &options, matchers, file, &mut |finding| spool.add(finding));
+    let mut broken = Vec::new();
+    let result = parse::file(source.parser, &options, matchers, file, &mut |item| match item {
+        Item::Finding(finding) => spool.add(*finding),
+        Item::Broken { offset, message } if broken.len() < MAX_BROKEN => {
+            broken.push(format!("report {path}: {message} at byte {offset}"));
+        }
+        Item::Test(_) | Item::Broken { .. } => {}
+    });
+    for message in broken {
+        report(spool, source.on_parse_error, "report-broken", message);
+    }
     if let Err(error) = result {
         report(spool, source.on_parse_error, "report-broken", format!("report {path}: {error}"));
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::manifest::model::Network;
 use crate::plan::model::SandboxPlan;
 use crate::record::SandboxReport;
+use crate::sandbox::confinement::{Confinement, PrivateFile};
 use crate::sandbox::spec::{NulByte, Spec, c_string};
 
 /// A process to be started.
@@ -19,6 +20,10 @@ pub struct Launch {
     pub env: Vec<(OsString, OsString)>,
     /// Where it starts, as an absolute path.
     pub cwd: PathBuf,
+    /// How it is confined; absent: not at all.
+    pub confinement: Option<Confinement>,
+    /// What it finds in [`crate::sandbox::layout::Layout::files`], in the tier that has private folders of its own.
+    pub private: Vec<PrivateFile>,
 }
 
 impl Launch {
@@ -84,6 +89,8 @@ mod tests {
             args: vec!["-e".into(), "$(touch x) \n".into()],
             env: vec![("A".into(), "1=2".into())],
             cwd: "/tmp".into(),
+            confinement: None,
+            private: Vec::new(),
         }
     }
 

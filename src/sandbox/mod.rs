@@ -17,8 +17,10 @@
 //! names what was asked for and not enforced.
 
 pub mod child;
+pub mod confinement;
 pub mod init;
 pub mod launch;
+pub mod layout;
 pub mod probe;
 pub mod processes;
 pub mod spec;

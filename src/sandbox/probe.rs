@@ -62,8 +62,14 @@ impl Sandbox {
         cwd: &Path,
         limit: usize,
     ) -> Result<Output, ProbeError> {
-        let launch =
-            Launch { program: program.into(), args: args.to_vec(), env: env.to_vec(), cwd: cwd.into() };
+        let launch = Launch {
+            program: program.into(),
+            args: args.to_vec(),
+            env: env.to_vec(),
+            cwd: cwd.into(),
+            confinement: None,
+            private: Vec::new(),
+        };
         let mut child = self.spawn(&launch)?;
         let result = collect(&child, limit);
         if result.is_err() {

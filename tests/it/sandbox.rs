@@ -22,6 +22,8 @@ fn sh(script: &str) -> Launch {
         args: vec!["-c".into(), script.into()],
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         cwd: "/".into(),
+        confinement: None,
+        private: Vec::new(),
     }
 }
 
