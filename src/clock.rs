@@ -25,6 +25,12 @@ impl Timestamp {
         Self(jiff::Timestamp::from_second(seconds).unwrap_or_default())
     }
 
+    /// The day in UTC, `YYYY-MM-DD`.
+    #[must_use]
+    pub fn day(self) -> String {
+        self.0.strftime("%Y-%m-%d").to_string()
+    }
+
     /// Time that has passed since `earlier`; zero when the clock was set back.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

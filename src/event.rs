@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::finding::Finding;
+use crate::finding::{Finding, Reporter};
 use crate::id::{RunId, StepKey};
 use crate::record::{GateResult, Record, StepRecord};
 
@@ -94,7 +94,7 @@ pub enum RunEvent {
         /// Why it failed, in words.
         reason: String,
     },
-    /// A step ended, or was skipped. Its findings follow.
+    /// A step ended, or was skipped. Its findings came before.
     StepFinished {
         /// When.
         at: Timestamp,
@@ -105,6 +105,20 @@ pub enum RunEvent {
     Finding {
         /// The finding.
         finding: Box<Finding>,
+    },
+    /// A finding that came already is reported by somebody else as well.
+    FindingAgain {
+        /// Its fingerprint.
+        fingerprint: String,
+        /// Who else reports it.
+        by: Reporter,
+    },
+    /// A finding that is accepted and does not count.
+    FindingSuppressed {
+        /// The finding.
+        finding: Box<Finding>,
+        /// Why it is accepted.
+        reason: String,
     },
     /// Somebody asked the run to stop.
     CancelRequested {

@@ -2,6 +2,8 @@
 //!
 //! Vocabulary only. Which tool said it in which format is `parse`'s business, and what follows from it is `gate`'s.
 
+pub mod baseline;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -70,9 +72,25 @@ pub struct Finding {
     pub end_column: Option<u32>,
     /// A short heading.
     pub title: Option<String>,
-    /// What stays the same when code around the finding moves; see [`Fingerprints`]. Empty until it is computed.
+    /// What stays the same when code around the finding moves; see [`Fingerprints`]. Until it is computed: the tool's own
+    /// word for that, or empty.
     pub fingerprint: String,
     /// Key of the step that produced it; empty when it was parsed alone.
+    pub step: String,
+    /// Who else reported it in the same run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Reporter>,
+    /// Whether the report's filter leaves it out of what is shown. It may still decide.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub filtered: bool,
+}
+
+/// Who reported a finding.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reporter {
+    /// The tool.
+    pub tool: String,
+    /// Key of the step.
     pub step: String,
 }
 
@@ -93,6 +111,8 @@ impl Finding {
             title: None,
             fingerprint: String::new(),
             step: String::new(),
+            also: Vec::new(),
+            filtered: false,
         }
     }
 
@@ -129,6 +149,15 @@ impl Counts {
         }
     }
 
+    /// Counts one less.
+    pub const fn take(&mut self, level: Level) {
+        match level {
+            Level::Failure => self.failure = self.failure.saturating_sub(1),
+            Level::Warning => self.warning = self.warning.saturating_sub(1),
+            Level::Notice => self.notice = self.notice.saturating_sub(1),
+        }
+    }
+
     /// The number of findings of `level`.
     #[must_use]
     pub const fn of(&self, level: Level) -> u64 {
@@ -147,7 +176,8 @@ impl Counts {
 }
 
 /// Gives findings their fingerprints: hash of tool, rule, path, source line without its white space, and how many
-/// equal ones came before. A line number is not part of it, so code that moves does not make a finding new.
+/// equal ones came before. A line number is not part of it, so code that moves does not make a finding new. Where the
+/// tool itself says what stays the same (`partialFingerprints` of SARIF), that stands in for the line.
 #[derive(Debug, Default)]
 pub struct Fingerprints {
     seen: BTreeMap<Sha256, u32>,
@@ -157,13 +187,17 @@ impl Fingerprints {
     /// Sets the fingerprint of `finding`. `source_line` is the text of the line it points at; without one the message
     /// stands in, because something must tell two findings of one file apart.
     pub fn assign(&mut self, finding: &mut Finding, source_line: Option<&str>) {
-        let text = source_line.unwrap_or(&finding.message);
+        let (kind, text) = match source_line {
+            _ if !finding.fingerprint.is_empty() => ("tool", finding.fingerprint.as_str()),
+            Some(line) => ("line", line),
+            None => ("message", finding.message.as_str()),
+        };
         let squeezed: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let parts = [
             finding.tool.as_str(),
             finding.rule.as_deref().unwrap_or(""),
             finding.path.as_deref().unwrap_or(""),
-            if source_line.is_some() { "line" } else { "message" },
+            kind,
             &squeezed,
         ];
         let mut bytes = Vec::new();
@@ -204,6 +238,18 @@ mod tests {
         fingerprints.assign(&mut first, Some("import os"));
         fingerprints.assign(&mut second, Some("import os"));
         assert_ne!(first.fingerprint, second.fingerprint);
+    }
+
+    #[test]
+    fn what_a_tool_says_of_sameness_wins_over_the_line() {
+        let fingerprint = |line| {
+            let mut finding = finding(3);
+            finding.fingerprint = "primaryLocationLineHash:39fa2ee980eb94b0".to_owned();
+            Fingerprints::default().assign(&mut finding, Some(line));
+            finding.fingerprint
+        };
+        assert_eq!(fingerprint("import os"), fingerprint("import os  # changed"));
+        assert_eq!(fingerprint("x").len(), 32);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::finding::Counts;
+use crate::finding::baseline::Entry;
 use crate::id::{CommandId, RunId, Sha256, StepId, StepKey};
 
 /// Version of the record's form.
@@ -183,6 +184,10 @@ pub struct StepRecord {
     pub slow: bool,
     /// Its findings.
     pub counts: Counts,
+    /// Findings that were accepted, by the manifest or in the source.
+    pub suppressed: u64,
+    /// Tests that its reports tell of.
+    pub tests: Tests,
     /// Folder of its files in the record.
     pub folder: String,
     /// Bytes of output that were not kept.
@@ -219,6 +224,19 @@ pub struct GateResult {
     pub reason: String,
     /// What it judged.
     pub counts: Counts,
+    /// What it left out.
+    pub left_out: LeftOut,
+    /// Entries of its baseline that do not occur any more.
+    pub gone: Vec<Entry>,
+}
+
+/// Findings that a gate left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Outside of what changed.
+    pub outside: u64,
+    /// Known to the baseline.
+    pub known: u64,
 }
 
 /// The file that said what to run.
@@ -239,6 +257,24 @@ pub struct Tests {
     pub failed: u64,
     /// Skipped.
     pub skipped: u64,
+}
+
+impl Tests {
+    /// All of them.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.passed.saturating_add(self.failed).saturating_add(self.skipped)
+    }
+
+    /// These and `others`.
+    #[must_use]
+    pub const fn plus(self, others: Self) -> Self {
+        Self {
+            passed: self.passed.saturating_add(others.passed),
+            failed: self.failed.saturating_add(others.failed),
+            skipped: self.skipped.saturating_add(others.skipped),
+        }
+    }
 }
 
 /// One artifact in a record.
@@ -295,6 +331,8 @@ pub struct Record {
     pub counts: Counts,
     /// Findings that were suppressed.
     pub suppressed: u64,
+    /// Findings that `report.filter-mode` leaves out of what is shown.
+    pub filtered: u64,
     /// Tests that were counted.
     pub tests: Tests,
     /// What was kept.

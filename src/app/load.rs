@@ -95,7 +95,7 @@ impl Site {
         self.refuse_policy()?;
         let parsed = self.read_manifest()?;
         let command = find_command(&parsed, &request.command)?;
-        let missing = availability::unavailable(&parsed.manifest, command);
+        let missing = availability::unavailable(command);
         if missing.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             return Err(manifest_failure(&parsed, missing));
         }
@@ -130,7 +130,11 @@ fn manifest_failure(parsed: &Parsed, diagnostics: Vec<crate::manifest::diagnosti
     Failure::Manifest { source_text: Box::new(parsed.source.clone()), diagnostics }
 }
 
-fn find_command<'a>(parsed: &'a Parsed, name: &str) -> Result<&'a Command, Failure> {
+/// The command called `name`.
+///
+/// # Errors
+/// Names the commands that there are.
+pub fn find_command<'a>(parsed: &'a Parsed, name: &str) -> Result<&'a Command, Failure> {
     make::command(&parsed.manifest, name).map_err(|unknown| Failure::UnknownCommand {
         name: unknown.name,
         manifest: parsed.source.path.clone(),

@@ -206,10 +206,15 @@ impl Making<'_> {
             Some(Why::Asked) => Ended::Cancelled,
             Some(Why::CommandTimeout) => Ended::TimedOut,
         };
-        let verdict = gate::judge(&self.plan.gates, &finished.steps, ended);
+        let notices = finished.tally.notices();
+        for finding in &notices {
+            let _ = events.send(RunEvent::Finding { finding: Box::new(finding.clone()) }).await;
+        }
+        let verdict = gate::judge(self.plan, &finished.steps, &finished.tally, ended);
         let _ = events.send(RunEvent::Judged { at: Timestamp::now(), gates: verdict.gates.clone() }).await;
         let trouble = finished.trouble;
-        let record = self.record(finished.steps, verdict);
+        let filtered = finished.filtered;
+        let record = Record { filtered, ..self.record(finished.steps, verdict, notices.len() as u64) };
         let _ = events.send(RunEvent::RunFinished { record: Box::new(record.clone()) }).await;
         Ok((record, trouble))
     }
@@ -239,13 +244,16 @@ impl Making<'_> {
         }
     }
 
-    fn record(self, steps: Vec<StepRecord>, verdict: Verdict) -> Record {
-        let mut counts = Counts::default();
+    /// The record. `notices` are findings of no step, which are notices all.
+    fn record(self, steps: Vec<StepRecord>, verdict: Verdict, notices: u64) -> Record {
+        let mut counts = Counts { notice: notices, ..Counts::default() };
         for step in &steps {
             counts.failure += step.counts.failure;
             counts.warning += step.counts.warning;
             counts.notice += step.counts.notice;
         }
+        let suppressed = steps.iter().map(|step| step.suppressed).sum();
+        let tests = steps.iter().fold(Tests::default(), |sum, step| sum.plus(step.tests));
         Record {
             schema: record::SCHEMA,
             rungate: env!("CARGO_PKG_VERSION"),
@@ -265,8 +273,9 @@ impl Making<'_> {
             steps,
             gates: verdict.gates,
             counts,
-            suppressed: 0,
-            tests: Tests::default(),
+            suppressed,
+            filtered: 0,
+            tests,
             artifacts: Vec::new(),
             delivery: BTreeMap::from([("check_run".to_owned(), "none".to_owned())]),
             audit: "none",

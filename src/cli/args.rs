@@ -41,6 +41,8 @@ pub(super) enum Verb {
     List(List),
     /// Read reports of other tools
     Findings(Findings),
+    /// Write down what is known, so that only what is new counts
+    Baseline(Baseline),
     /// Print a JSON Schema, for editors and other programs
     Schema(Schema),
 }
@@ -223,6 +225,34 @@ pub(super) enum ParseFormat {
     Json,
     Jsonl,
     Sarif,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Baseline {
+    #[command(subcommand)]
+    pub(super) verb: BaselineVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BaselineVerb {
+    /// Write the baselines that the gates of a command name
+    Update(BaselineUpdate),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  \
+    rungate run check --out /tmp/known\n  \
+    rungate baseline update check --from /tmp/known\n\n\
+    The file is rewritten from the run: findings that no longer occur are taken out.\n")]
+pub(super) struct BaselineUpdate {
+    /// Command whose gates name the baselines
+    #[arg(value_name = "COMMAND")]
+    pub(super) command: String,
+    /// Record of a run of that command
+    #[arg(long, value_name = "RUN_DIR")]
+    pub(super) from: PathBuf,
+    #[command(flatten)]
+    pub(super) place: Place,
 }
 
 #[derive(Debug, Args)]

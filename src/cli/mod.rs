@@ -1,6 +1,7 @@
 //! The command line: words in, words and an exit code out. Knows no rule of the domain.
 
 mod args;
+mod baseline;
 mod exit;
 mod findings;
 mod list;
@@ -48,6 +49,9 @@ fn dispatch(environ: Environ, talk: Talk) -> Exit {
         Verb::List(args) => list::list(args, environ, talk),
         Verb::Findings(args::Findings { verb: args::FindingsVerb::Parse(args) }) => {
             findings::parse(&args, talk)
+        }
+        Verb::Baseline(args::Baseline { verb: args::BaselineVerb::Update(args) }) => {
+            baseline::update(args, environ, talk)
         }
         Verb::Schema(args) => list::schema(&args, talk),
     };

@@ -19,11 +19,7 @@ pub(super) fn validate(args: Validate, environ: Environ, talk: Talk) -> Result<E
         Ok(parsed) => {
             let mut warnings = parsed.warnings.clone();
             for command in &parsed.manifest.commands {
-                warnings.extend(
-                    availability::unavailable(&parsed.manifest, command)
-                        .into_iter()
-                        .map(Diagnostic::as_warning),
-                );
+                warnings.extend(availability::unavailable(command).into_iter().map(Diagnostic::as_warning));
             }
             warnings.sort_by_key(|found| (found.span, found.rule));
             // What stands at the top is told once, not once a command.

@@ -5,28 +5,18 @@
 
 use crate::manifest::diagnostic::{Diagnostic, Span};
 use crate::manifest::expression::{Context, Expr, ExprKind, Key};
-use crate::manifest::model::{CheckRuns, Command, FilterMode, Gate, Manifest, Parser, Report, Spanned, Step};
+use crate::manifest::model::{CheckRuns, Command, Parser, Report, Spanned, Step};
 
 /// The rule of every diagnostic here.
 pub const RULE: &str = "not-available";
 
 /// Errors for everything that running `command` would need and this version does not have, in the file's order.
 #[must_use]
-pub fn unavailable(manifest: &Manifest, command: &Command) -> Vec<Diagnostic> {
+pub fn unavailable(command: &Command) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    if let Some(first) = manifest.suppressions.first() {
-        found.push(missing(
-            first.span,
-            "`suppressions`",
-            "remove them, or let a gate's `max` allow for these findings",
-        ));
-    }
     requests(command, &mut found);
     for step in &command.steps {
         in_step(step, &mut found);
-    }
-    for gate in &command.gates {
-        in_gate(gate, &mut found);
     }
     if let Some(first) = command.artifacts.first() {
         found.push(missing(first.span, "`artifacts`", "upload the files in a later step of the workflow"));
@@ -98,29 +88,12 @@ fn is_token(expr: &Expr) -> bool {
         && named.is_some_and(|name| name.eq_ignore_ascii_case("token"))
 }
 
-fn in_gate(gate: &Gate, found: &mut Vec<Diagnostic>) {
-    if let Some(baseline) = &gate.baseline {
-        found.push(missing(baseline.span, "`baseline`", "let `max` allow for the findings that are known"));
-    }
-    if let Some(tests) = &gate.tests {
-        found.push(missing(tests.span, "`tests` of a gate", "let the test tool's exit code decide"));
-    }
-    filter_mode(&gate.filter_mode, found);
-}
-
 fn in_report(report: &Report, found: &mut Vec<Diagnostic>) {
-    filter_mode(&report.filter_mode, found);
     if report.sarif_upload.value {
         let help = "upload `findings.sarif` from the run's record in a later step of the workflow";
         found.push(missing(report.sarif_upload.span, "`sarif-upload`", help));
     }
     if report.check_runs.value == CheckRuns::Gates {
         found.push(missing(report.check_runs.span, "`check-runs: gates`", "write `command`"));
-    }
-}
-
-fn filter_mode(mode: &Spanned<FilterMode>, found: &mut Vec<Diagnostic>) {
-    if mode.value != FilterMode::Nofilter {
-        found.push(missing(mode.span, "a `filter-mode` by changes", "write `nofilter`"));
     }
 }

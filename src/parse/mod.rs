@@ -5,6 +5,7 @@
 //! that place stands.
 
 pub mod diagnosis;
+pub mod ignore;
 pub mod lines;
 pub mod matcher_file;
 pub mod options;

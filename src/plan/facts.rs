@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::finding::baseline::Baseline;
 use crate::id::{EnvName, RepoPath, Sha256};
 use crate::manifest::model::Shell;
+use crate::plan::diff::Diff;
 
 /// Everything that a plan of one command will want to know. Made from the manifest and the command's name alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,10 @@ pub struct Questions {
     pub changed: bool,
     /// Globs whose files are to be hashed together.
     pub hashes: BTreeSet<Vec<String>>,
+    /// Whether changed lines are wanted.
+    pub diff: bool,
+    /// Baseline files.
+    pub baselines: BTreeSet<RepoPath>,
 }
 
 /// The answers.
@@ -46,6 +52,12 @@ pub struct Facts {
     pub changed: Option<Result<Vec<String>, String>>,
     /// Digest for each group of globs, empty when nothing matched; or why there is none.
     pub hashes: BTreeMap<Vec<String>, Result<String, String>>,
+    /// What has changed since the base, line by line, or why that is not known. Absent where nobody asked.
+    pub diff: Option<Result<Diff, String>>,
+    /// What is in each baseline file, or why that is not known.
+    pub baselines: BTreeMap<RepoPath, Result<Baseline, String>>,
+    /// The day, `YYYY-MM-DD` in UTC.
+    pub today: String,
     /// The head commit, or why the one that was named cannot be it. Absent where there is none.
     pub head: Option<Result<String, String>>,
     /// The commit that the working tree is at, where that is another one than `head`.

@@ -5,7 +5,8 @@
 //! what runs is in it: the command, the manifest's digest, repository, head and base, inputs, names of secrets, script
 //! texts and digests, arguments, environment, selected files, conditions, sandbox, limits, gates.
 //!
-//! Left out is what belongs to the host or to one run of it: interpreters' paths, the number of CPUs, notes, the name
+//! Left out is what belongs to the host or to one run of it: interpreters' paths, the number of CPUs, notes, which
+//! suppressions have expired by now (the manifest's digest stands for what it accepts), the name
 //! under which the manifest was found. What an author takes from `github` or `runner` is part of the text that it is
 //! substituted into, and differs where those do.
 
@@ -19,7 +20,7 @@ use crate::plan::model::{Plan, PlannedStep};
 pub(super) fn of(plan: &Plan, steps: &[PlannedStep], max_parallel: Option<u32>) -> Sha256 {
     let mut head = serde_json::to_value(plan).unwrap_or_default();
     if let Value::Object(fields) = &mut head {
-        for name in ["fingerprint", "notes"] {
+        for name in ["fingerprint", "notes", "suppressions"] {
             fields.shift_remove(name);
         }
         fields.insert("max_parallel".to_owned(), max_parallel.into());

@@ -1,16 +1,20 @@
 //! From a manifest, a request and facts to a plan. Pure, and complete: whatever is wrong is said at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::id::{EnvName, GateId, Sha256, StepId};
+use crate::id::{EnvName, GateId, RepoPath, Sha256, StepId};
 use crate::manifest::diagnostic::{Diagnostic, nearest};
-use crate::manifest::model::{Command, Gate, Manifest, Spanned};
+use crate::manifest::model::{Command, FilterMode, Gate, Manifest, Spanned};
 use crate::manifest::read::Parsed;
 use crate::plan::facts::Facts;
 use crate::plan::inputs::{self, InputError};
-use crate::plan::model::{ConcurrencyPlan, Contexts, Plan, PlannedGate, PlannedStep, ReportPlan, SCHEMA};
+use crate::plan::model::{
+    ConcurrencyPlan, Contexts, Plan, PlannedBaseline, PlannedGate, PlannedStep, PlannedSuppression,
+    ReportPlan, SCHEMA,
+};
 use crate::plan::sources::Shared;
 use crate::plan::{fingerprint, steps};
 use crate::record::ManifestRef;
@@ -146,10 +150,13 @@ pub fn plan(
         fail_fast: command.fail_fast,
         max_parallel: command.max_parallel.unwrap_or(facts.cpus).max(1),
         concurrency,
-        gates: gates(&command.gates, &ids),
+        gates: gates(&command.gates, &ids, facts),
+        suppressions: suppressions(parsed, &facts.today),
+        diff: facts.diff.clone().map(Arc::new),
         report: ReportPlan {
             summary: command.report.summary.clone(),
             max_annotations: command.report.max_annotations,
+            filter: command.report.filter_mode.value,
         },
         steps: Vec::new(),
         contexts: making.contexts,
@@ -213,7 +220,7 @@ fn used_secrets(steps: &[PlannedStep]) -> Vec<EnvName> {
     used
 }
 
-fn gates(written: &[Gate], all: &[StepId]) -> Vec<PlannedGate> {
+fn gates(written: &[Gate], all: &[StepId], facts: &Facts) -> Vec<PlannedGate> {
     if written.is_empty() {
         return findings_gate(all).into_iter().collect();
     }
@@ -224,6 +231,9 @@ fn gates(written: &[Gate], all: &[StepId]) -> Vec<PlannedGate> {
         needs: if gate.needs.is_empty() { all.to_vec() } else { ids(&gate.needs) },
         fail_on: gate.fail_on,
         max: gate.max.clone(),
+        filter: gate.filter_mode.value,
+        baseline: gate.baseline.as_ref().map(|path| baseline(&path.value, facts)),
+        tests: gate.tests.as_ref().map(|tests| tests.value),
         require: ids(&gate.require),
         message: gate.message.clone(),
     });
@@ -239,9 +249,32 @@ fn findings_gate(all: &[StepId]) -> Option<PlannedGate> {
         needs: all.to_vec(),
         fail_on: Some(crate::finding::Level::Failure),
         max: BTreeMap::new(),
+        filter: FilterMode::Nofilter,
+        baseline: None,
+        tests: None,
         require: Vec::new(),
         message: None,
     })
+}
+
+fn baseline(path: &RepoPath, facts: &Facts) -> PlannedBaseline {
+    let known = facts.baselines.get(path).cloned().unwrap_or_else(|| Err("nobody looked".to_owned()));
+    PlannedBaseline { path: path.clone(), known: Arc::new(known) }
+}
+
+/// What is accepted, and whether it still is on the day `today`. Days are written so that they sort as texts.
+fn suppressions(parsed: &Parsed, today: &str) -> Vec<PlannedSuppression> {
+    let planned = parsed.manifest.suppressions.iter().map(|written| PlannedSuppression {
+        rule: written.rule.clone(),
+        path: written.path.clone(),
+        message: written.message.clone(),
+        reason: written.reason.clone(),
+        owner: written.owner.clone(),
+        expires: written.expires.clone(),
+        expired: written.expires.as_deref().is_some_and(|last| last < today),
+        line: u32::try_from(parsed.source.position(written.span.start).line).ok(),
+    });
+    planned.collect()
 }
 
 impl Making<'_> {

@@ -4,6 +4,7 @@
 //! know of the outside is asked for first, as [`facts::Questions`], and comes back as [`facts::Facts`].
 
 mod confine;
+pub mod diff;
 pub mod evaluate;
 pub mod facts;
 mod fingerprint;
@@ -17,5 +18,5 @@ pub mod questions;
 mod sources;
 mod steps;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod texts;

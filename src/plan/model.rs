@@ -8,9 +8,13 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::finding::Level;
+use crate::finding::baseline::Baseline;
 use crate::id::{CommandId, EnvName, GateId, RepoPath, Sha256, StepId, StepKey};
 use crate::manifest::expression::{Expr, Template};
-use crate::manifest::model::{Network, OnMissing, Parser, Retry, Shell, SummarySection, as_seconds};
+use crate::manifest::model::{
+    FilterMode, Network, OnMissing, Parser, Retry, Shell, SummarySection, TestLimits, as_seconds,
+};
+use crate::plan::diff::Diff;
 use crate::record::ManifestRef;
 
 /// Version of the plan's form.
@@ -56,6 +60,11 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// The declared gates, or the one that stands in for none. The implicit gate `steps` is not listed.
     pub gates: Vec<PlannedGate>,
+    /// Findings that are accepted.
+    pub suppressions: Vec<PlannedSuppression>,
+    /// What has changed since the base, or why that is not known. Absent where no filter asks.
+    #[serde(skip)]
+    pub diff: Option<Arc<Result<Diff, String>>>,
     /// How it is shown.
     pub report: ReportPlan,
     /// The contexts whose values are known, for expressions that wait for steps. Not printed: `github` may be large.
@@ -296,7 +305,7 @@ pub struct Limits {
 }
 
 /// One gate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct PlannedGate {
     /// Its id.
     pub id: GateId,
@@ -308,10 +317,47 @@ pub struct PlannedGate {
     pub fail_on: Option<Level>,
     /// Most findings of a level.
     pub max: BTreeMap<Level, u64>,
+    /// Which findings count, by what changed.
+    pub filter: FilterMode,
+    /// Findings that are known.
+    pub baseline: Option<PlannedBaseline>,
+    /// What is asked of tests.
+    pub tests: Option<TestLimits>,
     /// Steps that must have succeeded.
     pub require: Vec<StepId>,
     /// Said when it fails.
     pub message: Option<String>,
+}
+
+/// Findings that a gate leaves out because they are known.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedBaseline {
+    /// The file.
+    pub path: RepoPath,
+    /// What is in it, or why that is not known.
+    #[serde(skip)]
+    pub known: Arc<Result<Baseline, String>>,
+}
+
+/// A finding that is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedSuppression {
+    /// The rule.
+    pub rule: String,
+    /// A glob of paths.
+    pub path: String,
+    /// Part of the message; absent: any.
+    pub message: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Last day on which it holds.
+    pub expires: Option<String>,
+    /// Whether that day is over: what it accepted is back.
+    pub expired: bool,
+    /// Line of the manifest that says so.
+    pub line: Option<u32>,
 }
 
 /// How a run is shown.
@@ -321,4 +367,6 @@ pub struct ReportPlan {
     pub summary: Vec<SummarySection>,
     /// Most annotations.
     pub max_annotations: u32,
+    /// Which findings are shown.
+    pub filter: FilterMode,
 }

@@ -1,7 +1,7 @@
 //! What a plan of one command will want to know.
 
 use crate::manifest::expression::{Expr, ExprKind, Function, Template};
-use crate::manifest::model::{Body, Command, From, Manifest, Shell, Step};
+use crate::manifest::model::{Body, Command, FilterMode, From, Manifest, Shell, Step};
 use crate::plan::facts::Questions;
 
 /// Everything that [`crate::plan::make::plan`] will ask of its facts for `command`.
@@ -23,6 +23,12 @@ pub fn questions(manifest: &Manifest, command: &Command) -> Questions {
             questions.changed |= files.changed_only;
         }
     }
+    questions.baselines.extend(
+        command.gates.iter().filter_map(|gate| gate.baseline.as_ref().map(|path| path.value.clone())),
+    );
+    let mut modes =
+        command.gates.iter().map(|gate| gate.filter_mode.value).chain([command.report.filter_mode.value]);
+    questions.diff = modes.any(|mode| mode != FilterMode::Nofilter);
     questions.secrets.extend(command.secrets.iter().map(|secret| secret.value.clone()));
     for expr in expressions(manifest, command) {
         expr.walk(&mut |expr| {

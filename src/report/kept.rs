@@ -26,6 +26,9 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn add(&mut self, finding: &Finding) {
+        if finding.filtered {
+            return;
+        }
         let at = self.worst.partition_point(|other| other.level >= finding.level);
         let wanted = at < MAX_WORST;
         let is_failure = finding.level == Level::Failure && self.listed < MAX_OF_STEPS;

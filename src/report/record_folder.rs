@@ -1,5 +1,6 @@
 //! The record of a run on disk: events and findings while they come, everything else when the run is over.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::event::RunEvent;
-use crate::finding::Finding;
+use crate::finding::{Finding, Reporter};
 use crate::manifest::model::SummarySection;
 use crate::plan::model::Plan;
 use crate::record::Record;
@@ -26,6 +27,10 @@ pub struct RecordFolder {
     sections: Vec<SummarySection>,
     events: Lines,
     findings: Lines,
+    /// Absent until something is accepted.
+    suppressed: Option<Lines>,
+    /// Who else reported a finding, by its fingerprint.
+    again: HashMap<String, Vec<Reporter>>,
     rules: sarif::Rules,
     kept: Kept,
     error: Option<io::Error>,
@@ -46,7 +51,9 @@ impl RecordFolder {
             registry: registry.clone(),
             sections,
             events: Lines::create(&folder.join("events.jsonl"), registry)?,
-            findings: Lines::create(&folder.join("findings.jsonl"), registry)?,
+            findings: Lines::create(&folder.join(FINDINGS), registry)?,
+            suppressed: None,
+            again: HashMap::new(),
             rules: sarif::Rules::default(),
             kept: Kept::default(),
             error: None,
@@ -64,6 +71,15 @@ impl RecordFolder {
                 self.rules.add(finding);
                 self.kept.add(finding);
                 self.findings.write(finding);
+            }
+            RunEvent::FindingAgain { fingerprint, by } => {
+                let known = self.again.entry(fingerprint.clone()).or_default();
+                if known.len() < MAX_ALSO && !known.contains(by) {
+                    known.push(by.clone());
+                }
+            }
+            RunEvent::FindingSuppressed { finding, reason } => {
+                self.suppress(&Suppressed { reason, finding });
             }
             RunEvent::RunFinished { record } => self.close(record),
             // What is slow to come should be on disk soon; findings come by the thousand and follow one of these.
@@ -84,8 +100,39 @@ impl RecordFolder {
     }
 
     fn end_lines(&mut self) {
-        let ended = self.findings.end().and(self.events.end());
+        let suppressed = self.suppressed.as_mut().map_or(Ok(()), Lines::end);
+        let ended = self.findings.end().and(suppressed).and(self.events.end());
         self.note(ended);
+    }
+
+    fn suppress(&mut self, line: &Suppressed<'_>) {
+        let path = self.folder.join("suppressed.jsonl");
+        let lines = match &mut self.suppressed {
+            Some(lines) => Ok(lines),
+            none => Lines::create(&path, &self.registry).map(|lines| none.insert(lines)),
+        };
+        match lines {
+            Ok(lines) => lines.write(line),
+            Err(error) => self.note(Err(error)),
+        }
+    }
+
+    /// Adds to the findings who else reported them.
+    fn add_reporters(&self) -> io::Result<()> {
+        if self.again.is_empty() {
+            return Ok(());
+        }
+        self.replace(FINDINGS, |out| {
+            for finding in read(&self.folder.join(FINDINGS))? {
+                let mut finding = finding?;
+                if let Some(reporters) = self.again.get(&finding.fingerprint) {
+                    finding.also.clone_from(reporters);
+                }
+                serde_json::to_writer(&mut *out, &finding)?;
+                out.write_all(b"\n")?;
+            }
+            Ok(())
+        })
     }
 
     fn note(&mut self, result: io::Result<()>) {
@@ -95,8 +142,9 @@ impl RecordFolder {
     fn close(&mut self, record: &Record) {
         self.end_lines();
         let reports = [
+            self.add_reporters(),
             self.replace("findings.sarif", |out| {
-                sarif::write(out, &self.rules, Some(record), read(&self.folder.join("findings.jsonl"))?)
+                sarif::write(out, &self.rules, Some(record), read(&self.folder.join(FINDINGS))?)
             }),
             self.replace("junit.xml", |out| junit::write(out, record, &self.kept, &self.registry)),
             self.replace("summary.md", |out| {
@@ -147,6 +195,19 @@ impl RecordFolder {
         }
         path.persist(self.folder.join(name)).map_err(|error| error.error)
     }
+}
+
+/// The file of the findings that count.
+const FINDINGS: &str = "findings.jsonl";
+
+/// Most further reporters of one finding that are named.
+const MAX_ALSO: usize = 16;
+
+/// A line of the findings that are accepted.
+#[derive(Serialize)]
+struct Suppressed<'a> {
+    reason: &'a str,
+    finding: &'a Finding,
 }
 
 /// The file that says how a run ended. Where it is, everything else is.

@@ -7,8 +7,8 @@ use crate::finding::{Counts, Finding, Level, Location};
 use crate::id::{RunId, Sha256, StepKey};
 use crate::manifest::model::SummarySection;
 use crate::record::{
-    ArtifactRecord, Conclusion, GateResult, ManifestRef, Outcome, Record, SCHEMA, SandboxReport, Skip,
-    StepRecord, Tests,
+    ArtifactRecord, Conclusion, GateResult, LeftOut, ManifestRef, Outcome, Record, SCHEMA, SandboxReport,
+    Skip, StepRecord, Tests,
 };
 use crate::report::kept::Kept;
 
@@ -42,6 +42,8 @@ pub(super) fn step(id: &str, outcome: Outcome) -> StepRecord {
         duration_ms: 1_234,
         slow: false,
         counts: Counts::default(),
+        suppressed: 0,
+        tests: Tests::default(),
         output_dropped: 0,
         hang: None,
         sandbox: SandboxReport {
@@ -90,6 +92,7 @@ pub(super) fn record() -> Record {
         gates: vec![gate("steps", false, "schema failed"), gate("data", true, "no failures")],
         counts: Counts { failure: 3, warning: 1, notice: 0 },
         suppressed: 2,
+        filtered: 0,
         tests: Tests { passed: 7, failed: 1, skipped: 2 },
         artifacts: vec![ArtifactRecord {
             name: "report".into(),
@@ -103,7 +106,15 @@ pub(super) fn record() -> Record {
 }
 
 fn gate(id: &str, passed: bool, reason: &str) -> GateResult {
-    GateResult { id: id.into(), name: id.into(), passed, reason: reason.into(), counts: Counts::default() }
+    GateResult {
+        id: id.into(),
+        name: id.into(),
+        passed,
+        reason: reason.into(),
+        counts: Counts::default(),
+        left_out: LeftOut::default(),
+        gone: Vec::new(),
+    }
 }
 
 /// The findings of [`record`]; one of its three failures was not kept.

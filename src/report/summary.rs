@@ -166,7 +166,12 @@ impl Page<'_> {
             shown += 1;
         }
         self.line("\n### Findings\n");
-        self.line(&format!("{}, showing {shown} of {total}, worst first.\n", counted(&record.counts)));
+        let outside = match record.filtered {
+            0 => String::new(),
+            count => format!(" ({count} outside of what changed are not shown)"),
+        };
+        let counts = counted(&record.counts);
+        self.line(&format!("{counts}, showing {shown} of {total}{outside}, worst first.\n"));
         self.line("| Level | Where | What | Rule |\n|---|---|---|---|");
         self.text.push_str(&table);
     }

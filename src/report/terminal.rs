@@ -148,6 +148,8 @@ impl Terminal {
             }
             RunEvent::StepRetry { .. }
             | RunEvent::Finding { .. }
+            | RunEvent::FindingAgain { .. }
+            | RunEvent::FindingSuppressed { .. }
             | RunEvent::CancelRequested { .. }
             | RunEvent::Judged { .. } => return,
         }
@@ -219,7 +221,11 @@ impl Terminal {
             }
             RunEvent::StepFinished { step, .. } => return self.end(step),
             RunEvent::CancelRequested { reason, .. } => format!("rungate: stopping: {}\n", one_line(reason)),
-            RunEvent::Finding { .. } | RunEvent::Judged { .. } | RunEvent::RunFinished { .. } => return,
+            RunEvent::Finding { .. }
+            | RunEvent::FindingAgain { .. }
+            | RunEvent::FindingSuppressed { .. }
+            | RunEvent::Judged { .. }
+            | RunEvent::RunFinished { .. } => return,
         };
         self.err.say(&text);
     }

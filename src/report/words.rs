@@ -23,6 +23,9 @@ pub(super) struct Worst(Vec<Finding>);
 
 impl Worst {
     pub(super) fn add(&mut self, finding: &Finding) {
+        if finding.filtered {
+            return;
+        }
         let at = self.0.partition_point(|other| other.level >= finding.level);
         if at < SHOWN {
             self.0.insert(at, finding.clone());
@@ -49,6 +52,18 @@ pub(super) fn result(record: &Record, worst: &Worst, folder: &Path, theme: Theme
     for gate in &record.gates {
         let line = wrap(&one_line(&format!("{}: {}", gate.name, gate.reason)), 4, width);
         let _ = writeln!(text, "  {} {line}", theme.passed_mark(gate.passed));
+        if let Some(first) = gate.gone.first() {
+            let gone = format!(
+                "{} of the baseline no longer occur, such as {}: `rungate baseline update` takes them out",
+                gate.gone.len(),
+                [first.path.as_deref(), first.rule.as_deref()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            );
+            let _ = writeln!(text, "    {}", wrap(&one_line(&gone), 4, width));
+        }
     }
     text.push('\n');
     for note in &record.notes {
@@ -127,13 +142,22 @@ pub(super) fn counted(counts: &Counts) -> String {
 
 fn findings(record: &Record, worst: &Worst, theme: Theme, width: usize, text: &mut String) {
     let total = record.counts.total();
-    if total == 0 {
+    if total + record.suppressed == 0 {
         return;
     }
+    let mut counts = vec![counted(&record.counts)];
+    counts.retain(|counts| !counts.is_empty());
+    if record.suppressed > 0 {
+        counts.push(format!("{} suppressed", record.suppressed));
+    }
     let shown = worst.0.len() as u64;
-    let showing = if shown < total { format!(" (showing {shown} of {total})") } else { String::new() };
-    let _ =
-        writeln!(text, "\n{}: {}{showing}", theme.paint(Paint::Bold, "findings"), counted(&record.counts));
+    let outside = match record.filtered {
+        0 => String::new(),
+        count => format!("; {count} outside of what changed are not shown"),
+    };
+    let showing =
+        if shown < total { format!(" (showing {shown} of {total}{outside})") } else { String::new() };
+    let _ = writeln!(text, "\n{}: {}{showing}", theme.paint(Paint::Bold, "findings"), counts.join(", "));
     for finding in &worst.0 {
         let mut line = place(finding);
         if !line.is_empty() {
@@ -217,7 +241,7 @@ mod tests {
           -- publish  skipped: a step that it needs did not succeed
           XX config   1.2s, could not be started: the working dir...
 
-        findings: 3 failures, 1 warning (showing 3 of 4)
+        findings: 3 failures, 1 warning, 2 suppressed (showing 3 of 4)
           failure data/orders.csv:3:2  no such <column> & more
                   [schema S1]
           failure no rows  [schema]

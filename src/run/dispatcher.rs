@@ -11,16 +11,17 @@ use crate::clock::Timestamp;
 use crate::environ::Environ;
 use crate::event::RunEvent;
 use crate::finding::{Counts, Level};
+use crate::gate::tally::Tally;
 use crate::parse::diagnosis;
 use crate::parse::path::PathRules;
 use crate::plan::evaluate::Scope;
 use crate::plan::model::{Plan, PlannedStep, Program};
-use crate::record::{Outcome, Skip, StepRecord};
+use crate::record::{Outcome, Skip, StepRecord, Tests};
 use crate::redact::Registry;
 use crate::run::decide::{self, Decision};
 use crate::run::executor::{Done, Job, Message, Tools, execute};
 use crate::run::file_commands::Handover;
-use crate::run::findings::{Finisher, Spool};
+use crate::run::findings::{self, Finisher, Spool};
 use crate::run::job::{self, PrepareError, Scratch, Surroundings};
 use crate::run::state::{Place, State};
 use crate::run::stop::{Stopped, Stopper, Urgency, Why};
@@ -50,7 +51,11 @@ pub struct Host {
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Finished {
+pub struct Finished<'p> {
+    /// What the gates count.
+    pub tally: Tally<'p>,
+    /// Findings that the report's filter leaves out of what is shown.
+    pub filtered: u64,
     /// The steps, in the plan's order.
     pub steps: Vec<StepRecord>,
     /// Why it was stopped, if it was.
@@ -73,12 +78,12 @@ pub struct BeginError {
 ///
 /// # Errors
 /// Fails only before the first step, when the private folder cannot be written.
-pub async fn run(
-    plan: &Plan,
+pub async fn run<'p>(
+    plan: &'p Plan,
     host: &Host,
     (stop, stopped): (Arc<Stopper>, Stopped),
     events: mpsc::Sender<RunEvent>,
-) -> Result<Finished, BeginError> {
+) -> Result<Finished<'p>, BeginError> {
     let time_limit = plan.timeout;
     let inputs_file = host.scratch.join("inputs.json");
     let text = serde_json::to_vec(&plan.inputs).unwrap_or_default();
@@ -93,7 +98,7 @@ pub async fn run(
         state: State::new(plan),
         host,
         inputs_file,
-        finisher: Finisher::new(&host.workspace),
+        finisher: Finisher::new(&host.workspace, plan),
         events,
         messages,
         stopped,
@@ -105,11 +110,11 @@ pub async fn run(
     Ok(finished)
 }
 
-struct Dispatcher<'a> {
-    state: State<'a>,
-    host: &'a Host,
+struct Dispatcher<'p, 'h> {
+    state: State<'p>,
+    host: &'h Host,
     inputs_file: PathBuf,
-    finisher: Finisher,
+    finisher: Finisher<'p>,
     events: mpsc::Sender<RunEvent>,
     messages: mpsc::Sender<Message>,
     /// Wishes for the whole run, which executors hear themselves as well.
@@ -118,8 +123,8 @@ struct Dispatcher<'a> {
     trouble: Vec<String>,
 }
 
-impl Dispatcher<'_> {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Message>) -> Finished {
+impl<'p> Dispatcher<'p, '_> {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Message>) -> Finished<'p> {
         let mut stopped = self.stopped.clone();
         let mut heard = false;
         loop {
@@ -147,7 +152,13 @@ impl Dispatcher<'_> {
             Place::Over(record) => Some(*record),
             Place::Waiting | Place::Running(_) => None,
         });
-        Finished { steps: steps.collect(), stopped, trouble: self.trouble }
+        Finished {
+            tally: self.finisher.tally,
+            filtered: self.finisher.filtered,
+            steps: steps.collect(),
+            stopped,
+            trouble: self.trouble,
+        }
     }
 
     fn stop_reason(&self) -> Option<Why> {
@@ -277,6 +288,7 @@ impl Dispatcher<'_> {
             duration_ms: u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX),
             slow: done.slow,
             counts: done.spool.counts,
+            tests: done.spool.tests,
             output_dropped: done.output_dropped,
             hang: done.hang,
             ..blank(step)
@@ -306,19 +318,34 @@ impl Dispatcher<'_> {
         self.conclude(index, record, Handover::default(), spool).await;
     }
 
-    /// Says that a step is over, passes its findings on, and draws the consequences.
-    async fn conclude(&mut self, index: usize, record: StepRecord, handover: Handover, spool: Spool) {
-        self.tell(RunEvent::StepFinished { at: Timestamp::now(), step: Box::new(record.clone()) }).await;
-        let key = record.key.clone();
+    /// Passes a step's findings on, says that it is over, and draws the consequences.
+    async fn conclude(&mut self, index: usize, mut record: StepRecord, handover: Handover, spool: Spool) {
+        let step = &self.state.plan.steps[index];
+        // What was counted and could not be kept stays in the count: nothing is known that could take it out.
+        let mut unknown = record.counts;
         for finding in spool.into_reader() {
-            match finding {
-                Ok(mut finding) => {
-                    self.finisher.finish(&mut finding, &key);
-                    self.tell(RunEvent::Finding { finding: Box::new(finding) }).await;
+            let finding = match finding {
+                Ok(finding) => finding,
+                Err(error) => {
+                    let key = &step.key;
+                    self.trouble.push(format!("not all findings of {key} could be kept: {error}"));
+                    continue;
                 }
-                Err(error) => self.trouble.push(format!("not all findings of {key} could be kept: {error}")),
-            }
+            };
+            unknown.take(finding.level);
+            let level = finding.level;
+            let event = match self.finisher.finish(finding, step) {
+                findings::Finished::Counts(event) => event,
+                findings::Finished::LeftOut(event) => {
+                    record.counts.take(level);
+                    record.suppressed += u64::from(matches!(event, RunEvent::FindingSuppressed { .. }));
+                    event
+                }
+            };
+            self.tell(event).await;
         }
+        self.finisher.tally.add_unknown(&step.id, &unknown);
+        self.tell(RunEvent::StepFinished { at: Timestamp::now(), step: Box::new(record.clone()) }).await;
         let failed = decide::is_failure(&record);
         let step = &self.state.plan.steps[index];
         self.state.end(index, record, handover);
@@ -357,6 +384,8 @@ fn blank(step: &PlannedStep) -> StepRecord {
         duration_ms: 0,
         slow: false,
         counts: Counts::default(),
+        suppressed: 0,
+        tests: Tests::default(),
         folder: step.key.folder(),
         output_dropped: 0,
         hang: None,

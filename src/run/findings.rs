@@ -5,8 +5,12 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
-use crate::finding::{Counts, Finding, Fingerprints, Level};
-use crate::id::StepKey;
+use crate::event::RunEvent;
+use crate::finding::{Counts, Finding, Fingerprints, Level, Reporter};
+use crate::gate::tally::{Fate, Tally};
+use crate::parse::{Test, TestOutcome, ignore};
+use crate::plan::model::{Plan, PlannedStep};
+use crate::record::Tests;
 use crate::redact::Registry;
 use crate::workspace::files::Beneath;
 
@@ -26,6 +30,8 @@ pub(super) struct Spool {
     kept: u64,
     /// All findings by level, those that were not kept included.
     pub(super) counts: Counts,
+    /// Tests that reports told of.
+    pub(super) tests: Tests,
     error: Option<io::Error>,
 }
 
@@ -37,6 +43,7 @@ impl Spool {
             most: MOST,
             kept: 0,
             counts: Counts::default(),
+            tests: Tests::default(),
             error: None,
         }
     }
@@ -46,6 +53,15 @@ impl Spool {
         self.counts.add(finding.level);
         if self.kept < self.most {
             self.keep(finding);
+        }
+    }
+
+    /// Counts `test`. That it failed is a finding of its own.
+    pub(super) fn count(&mut self, test: &Test) {
+        match test.outcome {
+            TestOutcome::Passed => self.tests.passed += 1,
+            TestOutcome::Failed => self.tests.failed += 1,
+            TestOutcome::Skipped => self.tests.skipped += 1,
         }
     }
 
@@ -154,25 +170,64 @@ impl Iterator for Reader {
     }
 }
 
-/// Gives findings what they get when they count: their step, and a fingerprint made with the source line.
+/// Gives findings what they get when they count: their step, a fingerprint made with the source line, and their fate.
 #[derive(Debug)]
-pub(super) struct Finisher {
+pub(super) struct Finisher<'p> {
     fingerprints: Fingerprints,
     sources: Sources,
+    /// What the gates count.
+    pub(super) tally: Tally<'p>,
+    /// Findings that the report's filter leaves out of what is shown.
+    pub(super) filtered: u64,
 }
 
-impl Finisher {
-    pub(super) fn new(workspace: &Path) -> Self {
-        Self { fingerprints: Fingerprints::default(), sources: Sources::new(workspace) }
+/// What becomes of a finding, as an event.
+pub(super) enum Finished {
+    /// It counts.
+    Counts(RunEvent),
+    /// It does not, for it is known already or accepted.
+    LeftOut(RunEvent),
+}
+
+impl<'p> Finisher<'p> {
+    pub(super) fn new(workspace: &Path, plan: &'p Plan) -> Self {
+        Self {
+            fingerprints: Fingerprints::default(),
+            sources: Sources::new(workspace),
+            tally: Tally::new(plan),
+            filtered: 0,
+        }
     }
 
-    pub(super) fn finish(&mut self, finding: &mut Finding, key: &StepKey) {
-        finding.step = key.to_string();
-        let line = match (&finding.path, finding.start_line) {
-            (Some(path), Some(number)) => self.sources.line(path, number),
-            _ => None,
+    pub(super) fn finish(&mut self, mut finding: Finding, step: &PlannedStep) -> Finished {
+        finding.step = step.key.to_string();
+        if let Some(fingerprint) = self.tally.again(&finding, &step.id) {
+            let by = Reporter { tool: finding.tool, step: finding.step };
+            return Finished::LeftOut(RunEvent::FindingAgain { fingerprint, by });
+        }
+        let (line, ignored) = match (&finding.path, finding.start_line) {
+            (Some(path), Some(number)) => {
+                let line = self.sources.line(path, number);
+                let above = number.checked_sub(1).and_then(|above| self.sources.line(path, above));
+                let ignored = finding
+                    .rule
+                    .as_deref()
+                    .and_then(|rule| ignore::reason(rule, line.as_deref(), above.as_deref()));
+                (line, ignored)
+            }
+            _ => (None, None),
         };
-        self.fingerprints.assign(finding, line.as_deref());
+        self.fingerprints.assign(&mut finding, line.as_deref());
+        match self.tally.add(&finding, &step.id, ignored) {
+            Fate::Counts { shown } => {
+                finding.filtered = !shown;
+                self.filtered += u64::from(!shown);
+                Finished::Counts(RunEvent::Finding { finding: Box::new(finding) })
+            }
+            Fate::Suppressed { reason } => {
+                Finished::LeftOut(RunEvent::FindingSuppressed { finding: Box::new(finding), reason })
+            }
+        }
     }
 }
 

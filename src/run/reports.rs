@@ -113,7 +113,8 @@ fn parse_file(source: &PlannedSource, workspace: &Path, path: &str, file: File, 
         Item::Broken { offset, message } if broken.len() < MAX_BROKEN => {
             broken.push(format!("report {path}: {message} at byte {offset}"));
         }
-        Item::Test(_) | Item::Broken { .. } => {}
+        Item::Test(test) => spool.count(&test),
+        Item::Broken { .. } => {}
     });
     for message in broken {
         report(spool, source.on_parse_error, "report-broken", message);

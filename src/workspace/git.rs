@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::environ::Environ;
+use crate::plan::diff::Diff;
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::probe::Output;
 use crate::workspace::files::{self, Beneath};
@@ -219,28 +220,51 @@ impl<'a> Git<'a> {
     /// Paths that differ between `base` and the working tree and are still there, new files that git does not ignore
     /// included.
     pub(super) fn changed(&self, base: &str) -> Result<Vec<String>, String> {
-        let filters = self.filters()?;
-        let diff = [
-            "diff",
-            "--name-only",
-            "-z",
+        let mut changed =
+            self.ask_diff(&["--name-only", "-z", "--no-renames"], base).map(|output| paths(&output))?;
+        changed.extend(self.new_files()?);
+        changed.sort_unstable();
+        changed.dedup();
+        Ok(changed)
+    }
+
+    /// What differs between `base` and the working tree, line by line, files that git does not know and does not ignore
+    /// included.
+    pub(super) fn diff(&self, base: &str) -> Result<Diff, String> {
+        let text = ["--no-color", "--unified=3", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/"];
+        let patch = self.ask_diff(&text, base)?;
+        let mut diff = Diff::parse(&patch).map_err(|error| format!("git diff: {error}"))?;
+        for path in self.changed(base)? {
+            diff.add_file(path);
+        }
+        for path in self.new_files()? {
+            diff.add_new_file(path);
+        }
+        Ok(diff)
+    }
+
+    /// `git diff` between `base` and the working tree with `options`.
+    fn ask_diff(&self, options: &[&str], base: &str) -> Result<Vec<u8>, String> {
+        let mut args = vec!["diff"];
+        args.extend(options);
+        args.extend([
             "--no-ext-diff",
             "--no-textconv",
-            "--no-renames",
             "--relative",
             "--diff-filter=d",
             // A submodule's own working tree has a configuration of its own, which nothing here switches off.
             "--ignore-submodules=dirty",
             base,
             "--",
-        ];
-        let mut changed = self.ask_with(filters, &diff).map(|output| paths(&output))?;
-        let new = self.ask_with(filters, &["ls-files", "-z", "--others", "--exclude-standard"])?;
+        ]);
+        self.ask_with(self.filters()?, &args)
+    }
+
+    /// Files that git neither tracks nor ignores.
+    fn new_files(&self) -> Result<Vec<String>, String> {
+        let listed = self.ask_with(self.filters()?, &["ls-files", "-z", "--others", "--exclude-standard"])?;
         // A repository inside this one is listed as a folder.
-        changed.extend(paths(&new).into_iter().filter(|path| !path.ends_with('/')));
-        changed.sort_unstable();
-        changed.dedup();
-        Ok(changed)
+        Ok(paths(&listed).into_iter().filter(|path| !path.ends_with('/')).collect())
     }
 
     /// Options that switch off the filters of the repository's configuration. Git runs them as soon as it compares a

@@ -12,9 +12,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::clock::Timestamp;
 use crate::environ::Environ;
+use crate::finding::baseline::Baseline;
 use crate::id::{RepoPath, Sha256};
 use crate::parse::matcher_file;
+use crate::plan::diff::Diff;
 use crate::plan::facts::{Facts, FileFact, PathProblem, Questions};
 use crate::plan::globs::Selection;
 use crate::request::RunRequest;
@@ -46,6 +49,8 @@ pub fn facts(
     let wants_base = questions.changed && request.changed_since.is_none();
     let base = (wants_base || request.base.is_some()).then(|| place.base(known_head));
     let changed = questions.changed.then(|| place.changed(base.as_ref(), checked_out.as_deref()));
+    let diff = questions.diff.then(|| place.diff(base.as_ref(), known_head));
+    let baselines = questions.baselines.iter().map(|path| (path.clone(), baseline(&root, path))).collect();
     let files = (questions.files || !questions.hashes.is_empty()).then(|| place.files());
     let hashes = questions.hashes.iter().map(|globs| (globs.clone(), hash(&root, globs, files.as_ref())));
     Facts {
@@ -66,6 +71,9 @@ pub fn facts(
         hashes: hashes.collect(),
         files,
         changed,
+        diff,
+        baselines,
+        today: Timestamp::now().day(),
         github: github::context(environ, &event, workspace, known_head),
         runner: github::runner(environ),
         working_tree: checked_out.filter(|tree| known_head.is_some_and(|head| head != tree)),
@@ -111,6 +119,17 @@ fn matcher(root: &Root, path: &RepoPath) -> FileFact {
         text: Some(text),
         tracked: None,
     })
+}
+
+/// Largest baseline that is read, in bytes.
+const MAX_BASELINE: u64 = 64 << 20;
+
+/// What the baseline at `path` knows, or why that is not known.
+fn baseline(root: &Root, path: &RepoPath) -> Result<Baseline, String> {
+    let file =
+        beneath(root).and_then(|root| root.file(path.as_str())).map_err(|problem| problem.to_string())?;
+    let text = files::text(file, MAX_BASELINE).map_err(|problem| problem.to_string())?;
+    Baseline::parse(&text).map_err(|error| format!("cannot be used: {error}"))
 }
 
 /// The digest of all files that match `globs`, made as Actions makes it: of their digests, one after another. Empty when
@@ -203,6 +222,20 @@ impl Place<'_> {
         let tree = checked_out.ok_or("nothing is checked out")?;
         // From where the two parted, so that what others did on the base meanwhile does not count.
         git.changed(&git.merge_base(&since, tree)?)
+    }
+
+    /// What has changed since the base, line by line, or why that is not known.
+    fn diff(&self, base: Option<&Result<String, String>>, head: Option<&str>) -> Result<Diff, String> {
+        let git = self.git.ok_or("the workspace is not a git repository")?;
+        git.usable()?;
+        let since = match (&self.request.changed_since, base) {
+            (Some(revision), _) => git.commit(revision)?,
+            (None, Some(base)) => base.clone()?,
+            (None, None) => self.base(head)?,
+        };
+        // As for changed files: against the working tree, from where the two parted.
+        let tree = Git::head(git).ok_or("nothing is checked out")?;
+        git.diff(&git.merge_base(&since, &tree)?)
     }
 
     /// Files of the repository: what git tracks, else what is there.

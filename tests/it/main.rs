@@ -5,6 +5,7 @@
 mod cli;
 mod context;
 mod documents;
+mod gates;
 mod layering;
 mod run;
 mod sandbox;

@@ -51,7 +51,7 @@ pub enum FilterMode {
 }
 
 /// `tests` of a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TestLimits {
     /// Least number of tests.
     pub min: u64,

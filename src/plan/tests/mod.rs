@@ -12,6 +12,9 @@ use crate::manifest::diagnostic::{Diagnostic, Source, render};
 use crate::manifest::model::Command;
 use crate::manifest::read::{self, Parsed};
 use crate::plan::facts::{Facts, FileFact, Questions};
+use crate::plan::model::Plan;
+use crate::plan::{make as making, questions};
+use crate::request::RunRequest;
 
 /// Reads a manifest that is valid.
 fn read(text: &str) -> Parsed {
@@ -57,6 +60,14 @@ fn good(questions: &Questions) -> Facts {
         cpus: 4,
         ..Facts::default()
     }
+}
+
+/// The plan of a command `c` that is `body`, where everything is well.
+pub(crate) fn planned(body: &str) -> Plan {
+    let parsed = command(body);
+    let command = only(&parsed);
+    let facts = good(&questions::questions(&parsed.manifest, command));
+    making::plan(&parsed, command, &RunRequest::default(), &facts).unwrap()
 }
 
 /// Complaints as `line:column rule: message` lines, each with its help.
