@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::finding::test::Test;
 use crate::finding::{Finding, Reporter};
 use crate::id::{RunId, StepKey};
 use crate::record::{GateResult, Record, StepRecord};
@@ -119,6 +120,14 @@ pub enum RunEvent {
         finding: Box<Finding>,
         /// Why it is accepted.
         reason: String,
+    },
+    /// Tests of a step that people look for: those that failed, and the slowest. For pages, not for `events.jsonl`.
+    #[serde(skip)]
+    Tests {
+        /// The step.
+        key: StepKey,
+        /// The tests, a bounded number of them.
+        tests: Vec<Test>,
     },
     /// Somebody asked the run to stop.
     CancelRequested {

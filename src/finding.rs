@@ -3,6 +3,7 @@
 //! Vocabulary only. Which tool said it in which format is `parse`'s business, and what follows from it is `gate`'s.
 
 pub mod baseline;
+pub mod test;
 
 use std::collections::BTreeMap;
 

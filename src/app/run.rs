@@ -87,12 +87,13 @@ pub fn run(site: &Site, request: &RunRequest, options: &Options) -> Result<Outco
         )
     })?;
     let scratch_path = scratch.path().canonicalize().unwrap_or_else(|_| scratch.path().to_owned());
-    let report = Report::create(&folder, &registry, &plan, &site.environ).map_err(|error| {
-        host(
-            format!("the record cannot be written: {error}"),
-            "free some space, or name another folder with --out",
-        )
-    })?;
+    let report =
+        Report::create(&folder, &site.workspace, &registry, &plan, &site.environ).map_err(|error| {
+            host(
+                format!("the record cannot be written: {error}"),
+                "free some space, or name another folder with --out",
+            )
+        })?;
     let terminal = Terminal::new(&folder, &registry, options.view);
     let making = Making {
         plan: &plan,

@@ -17,9 +17,9 @@ pub mod text;
 pub mod workflow_commands;
 
 use std::io::{self, Read};
-use std::time::Duration;
 
 use crate::finding::Finding;
+pub use crate::finding::test::{Test, TestOutcome};
 use crate::manifest::model::Parser;
 use crate::parse::lines::LineSplitter;
 use crate::parse::options::Options;
@@ -146,30 +146,6 @@ pub enum Item {
         /// What is wrong with it.
         message: String,
     },
-}
-
-/// One test.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Test {
-    /// What it belongs to: a class, a file, a suite. Empty when the report does not say.
-    pub suite: String,
-    /// Its name.
-    pub name: String,
-    /// How it ended.
-    pub outcome: TestOutcome,
-    /// How long it took, where the report says so.
-    pub duration: Option<Duration>,
-}
-
-/// How a test ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TestOutcome {
-    /// As it should.
-    Passed,
-    /// Not as it should, or with an error.
-    Failed,
-    /// It did not run.
-    Skipped,
 }
 
 /// A report that cannot be read, or not to its end.

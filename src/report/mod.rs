@@ -3,6 +3,7 @@
 //! Delete everything here and the verdict is the same.
 
 pub mod actions;
+mod html;
 mod junit;
 mod kept;
 mod live;
@@ -98,13 +99,19 @@ pub enum ReportError {
 }
 
 impl Report {
-    /// Begins the report of a run of `plan`, whose record goes to `folder`.
+    /// Begins the report of a run of `plan` in `workspace`, whose record goes to `folder`.
     ///
     /// # Errors
     /// Fails when the record cannot be begun.
-    pub fn create(folder: &Path, registry: &Registry, plan: &Plan, environ: &Environ) -> io::Result<Self> {
+    pub fn create(
+        folder: &Path,
+        workspace: &Path,
+        registry: &Registry,
+        plan: &Plan,
+        environ: &Environ,
+    ) -> io::Result<Self> {
         Ok(Self {
-            folder: RecordFolder::create(folder, registry, plan)?,
+            folder: RecordFolder::create(folder, workspace, registry, plan)?,
             actions: Actions::new(folder, registry, environ),
         })
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::event::RunEvent;
+use crate::finding::test::Test;
 use crate::finding::{Finding, Reporter};
 use crate::manifest::model::SummarySection;
 use crate::plan::model::Plan;
@@ -15,7 +16,7 @@ use crate::record::Record;
 use crate::redact::Registry;
 use crate::redact::writer::Writer;
 use crate::report::kept::Kept;
-use crate::report::{junit, sarif, summary};
+use crate::report::{html, junit, sarif, summary};
 
 /// A record that is being written.
 ///
@@ -23,6 +24,8 @@ use crate::report::{junit, sarif, summary};
 #[derive(Debug)]
 pub struct RecordFolder {
     folder: PathBuf,
+    /// Where source lines come from.
+    workspace: PathBuf,
     registry: Registry,
     sections: Vec<SummarySection>,
     events: Lines,
@@ -31,23 +34,28 @@ pub struct RecordFolder {
     suppressed: Option<Lines>,
     /// Who else reported a finding, by its fingerprint.
     again: HashMap<String, Vec<Reporter>>,
+    /// Tests worth showing, by the key of their step.
+    tests: Vec<(String, Vec<Test>)>,
     rules: sarif::Rules,
     kept: Kept,
     error: Option<io::Error>,
 }
 
 impl RecordFolder {
-    /// Begins the record of a run of `plan` in `folder`, which exists and is empty.
+    /// Begins the record of a run of `plan` in `workspace`. `folder` exists and is empty.
     ///
     /// # Errors
     /// Fails when a file cannot be created there.
-    pub fn create(folder: &Path, registry: &Registry, plan: &Plan) -> io::Result<Self> {
-        Self::with_sections(folder, registry, plan.report.summary.clone())
+    pub fn create(folder: &Path, workspace: &Path, registry: &Registry, plan: &Plan) -> io::Result<Self> {
+        let sections = plan.report.summary.clone();
+        Ok(Self { workspace: workspace.to_owned(), ..Self::with_sections(folder, registry, sections)? })
     }
 
     fn with_sections(folder: &Path, registry: &Registry, sections: Vec<SummarySection>) -> io::Result<Self> {
         Ok(Self {
             folder: folder.to_owned(),
+            workspace: PathBuf::new(),
+            tests: Vec::new(),
             registry: registry.clone(),
             sections,
             events: Lines::create(&folder.join("events.jsonl"), registry)?,
@@ -62,8 +70,10 @@ impl RecordFolder {
 
     /// Writes down `event`. The first error is kept until [`RecordFolder::finish`]: a full disk must not stop a run.
     pub fn event(&mut self, event: &RunEvent) {
-        if matches!(event, RunEvent::StepOutput { .. }) {
-            return;
+        match event {
+            RunEvent::StepOutput { .. } => return,
+            RunEvent::Tests { key, tests } => return self.tests.push((key.to_string(), tests.clone())),
+            _ => {}
         }
         self.events.write(event);
         match event {
@@ -150,6 +160,11 @@ impl RecordFolder {
             self.replace("summary.md", |out| {
                 let page = summary::of(record, &self.kept, &self.sections, &self.registry);
                 out.write_all(summary::with_own(page, &self.own_summaries(record)).as_bytes())
+            }),
+            self.replace("report.html", |out| {
+                let content = html::Content { record, tests: &self.tests, workspace: &self.workspace };
+                let page = html::of(&content, read(&self.folder.join(FINDINGS))?)?;
+                out.write_all(page.as_bytes())
             }),
             self.replace(RECORD, |out| {
                 let mut text = serde_json::to_vec_pretty(record)?;
@@ -317,8 +332,15 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort_unstable();
-        let expected =
-            ["events.jsonl", "findings.jsonl", "findings.sarif", "junit.xml", "record.json", "summary.md"];
+        let expected = [
+            "events.jsonl",
+            "findings.jsonl",
+            "findings.sarif",
+            "junit.xml",
+            "record.json",
+            "report.html",
+            "summary.md",
+        ];
         assert_eq!(names, expected);
         let record: serde_json::Value = serde_json::from_str(&text(folder.path(), "record.json")).unwrap();
         assert_eq!(record["schema"], "rungate.record/1");

@@ -64,7 +64,7 @@ impl Terminal {
     /// Shows `event`. Everything that is shown of the record on disk must be there by now.
     pub fn event(&mut self, event: &RunEvent) {
         if self.view.format == Format::Jsonl
-            && !matches!(event, RunEvent::StepOutput { .. })
+            && !matches!(event, RunEvent::StepOutput { .. } | RunEvent::Tests { .. })
             && let Ok(line) = serde_json::to_string(event)
         {
             self.out.json(&format!("{line}\n"));
@@ -150,6 +150,7 @@ impl Terminal {
             | RunEvent::Finding { .. }
             | RunEvent::FindingAgain { .. }
             | RunEvent::FindingSuppressed { .. }
+            | RunEvent::Tests { .. }
             | RunEvent::CancelRequested { .. }
             | RunEvent::Judged { .. } => return,
         }
@@ -224,6 +225,7 @@ impl Terminal {
             RunEvent::Finding { .. }
             | RunEvent::FindingAgain { .. }
             | RunEvent::FindingSuppressed { .. }
+            | RunEvent::Tests { .. }
             | RunEvent::Judged { .. }
             | RunEvent::RunFinished { .. } => return,
         };

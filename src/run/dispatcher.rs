@@ -288,7 +288,7 @@ impl<'p> Dispatcher<'p, '_> {
             duration_ms: u64::try_from(done.duration.as_millis()).unwrap_or(u64::MAX),
             slow: done.slow,
             counts: done.spool.counts,
-            tests: done.spool.tests,
+            tests: done.spool.tests.counts,
             output_dropped: done.output_dropped,
             hang: done.hang,
             ..blank(step)
@@ -319,10 +319,11 @@ impl<'p> Dispatcher<'p, '_> {
     }
 
     /// Passes a step's findings on, says that it is over, and draws the consequences.
-    async fn conclude(&mut self, index: usize, mut record: StepRecord, handover: Handover, spool: Spool) {
+    async fn conclude(&mut self, index: usize, mut record: StepRecord, handover: Handover, mut spool: Spool) {
         let step = &self.state.plan.steps[index];
         // What was counted and could not be kept stays in the count: nothing is known that could take it out.
         let mut unknown = record.counts;
+        let tests = std::mem::take(&mut spool.tests).worth_showing();
         for finding in spool.into_reader() {
             let finding = match finding {
                 Ok(finding) => finding,
@@ -343,6 +344,9 @@ impl<'p> Dispatcher<'p, '_> {
                 }
             };
             self.tell(event).await;
+        }
+        if !tests.is_empty() {
+            self.tell(RunEvent::Tests { key: step.key.clone(), tests }).await;
         }
         self.finisher.tally.add_unknown(&step.id, &unknown);
         self.tell(RunEvent::StepFinished { at: Timestamp::now(), step: Box::new(record.clone()) }).await;

@@ -2,17 +2,17 @@
 //! their fingerprints when they count.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, Write as _};
 use std::path::Path;
 
 use crate::event::RunEvent;
 use crate::finding::{Counts, Finding, Fingerprints, Level, Reporter};
 use crate::gate::tally::{Fate, Tally};
-use crate::parse::{Test, TestOutcome, ignore};
+use crate::parse::ignore;
 use crate::plan::model::{Plan, PlannedStep};
-use crate::record::Tests;
 use crate::redact::Registry;
-use crate::workspace::files::Beneath;
+use crate::run::test_table::Table;
+use crate::workspace::sources::Sources;
 
 /// Most findings of one step that are kept; those beyond are counted. A script that prints findings without end must
 /// not fill the disk.
@@ -31,7 +31,7 @@ pub(super) struct Spool {
     /// All findings by level, those that were not kept included.
     pub(super) counts: Counts,
     /// Tests that reports told of.
-    pub(super) tests: Tests,
+    pub(super) tests: Table,
     error: Option<io::Error>,
 }
 
@@ -43,7 +43,7 @@ impl Spool {
             most: MOST,
             kept: 0,
             counts: Counts::default(),
-            tests: Tests::default(),
+            tests: Table::default(),
             error: None,
         }
     }
@@ -53,15 +53,6 @@ impl Spool {
         self.counts.add(finding.level);
         if self.kept < self.most {
             self.keep(finding);
-        }
-    }
-
-    /// Counts `test`. That it failed is a finding of its own.
-    pub(super) fn count(&mut self, test: &Test) {
-        match test.outcome {
-            TestOutcome::Passed => self.tests.passed += 1,
-            TestOutcome::Failed => self.tests.failed += 1,
-            TestOutcome::Skipped => self.tests.skipped += 1,
         }
     }
 
@@ -228,47 +219,6 @@ impl<'p> Finisher<'p> {
                 Finished::LeftOut(RunEvent::FindingSuppressed { finding: Box::new(finding), reason })
             }
         }
-    }
-}
-
-/// Lines of the repository's files, one file at a time: findings come file by file.
-#[derive(Debug)]
-struct Sources {
-    root: Option<Beneath>,
-    path: String,
-    text: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-/// Largest source file that is read for its lines. In a larger one the message stands in.
-const LARGEST_SOURCE: u64 = 8 << 20;
-
-impl Sources {
-    fn new(workspace: &Path) -> Self {
-        // Without a root no line is found, and messages stand in for all of them.
-        Self { root: Beneath::open(workspace).ok(), path: String::new(), text: Vec::new(), ends: Vec::new() }
-    }
-
-    fn line(&mut self, path: &str, number: u32) -> Option<String> {
-        if self.path != path {
-            path.clone_into(&mut self.path);
-            self.text = self.read(path).unwrap_or_default();
-            self.ends = memchr::memchr_iter(b'\n', &self.text).collect();
-            if self.text.last().is_some_and(|&byte| byte != b'\n') {
-                self.ends.push(self.text.len());
-            }
-        }
-        let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        let end = *self.ends.get(index)?;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] + 1 };
-        Some(String::from_utf8_lossy(&self.text[start..end]).into_owned())
-    }
-
-    fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let file = self.root.as_ref()?.file(path).ok()?;
-        let mut text = Vec::new();
-        file.take(LARGEST_SOURCE + 1).read_to_end(&mut text).ok()?;
-        (text.len() as u64 <= LARGEST_SOURCE).then_some(text)
     }
 }
 

@@ -19,3 +19,4 @@ mod output;
 mod reports;
 mod state;
 pub mod stop;
+mod test_table;

@@ -113,7 +113,7 @@ fn parse_file(source: &PlannedSource, workspace: &Path, path: &str, file: File, 
         Item::Broken { offset, message } if broken.len() < MAX_BROKEN => {
             broken.push(format!("report {path}: {message} at byte {offset}"));
         }
-        Item::Test(test) => spool.count(&test),
+        Item::Test(test) => spool.tests.add(test),
         Item::Broken { .. } => {}
     });
     for message in broken {

@@ -5,6 +5,7 @@ pub mod files;
 mod git;
 mod github;
 mod interpreters;
+pub mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
