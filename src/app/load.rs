@@ -8,6 +8,7 @@ use crate::manifest::availability;
 use crate::manifest::diagnostic::Severity;
 use crate::manifest::model::Command;
 use crate::manifest::read::{self, Parsed};
+use crate::plan::confine::LEAST;
 use crate::plan::make::{self, PlanError};
 use crate::plan::model::Plan;
 use crate::plan::questions;
@@ -187,8 +188,15 @@ pub fn check_sandbox(plan: &Plan, chosen: Option<SandboxMode>, environ: &Environ
             let asking: Vec<String> = plan
                 .steps
                 .iter()
-                .filter(|step| !step.sandbox.require.is_empty())
-                .map(|step| format!("{} ({})", step.key, step.sandbox.require.join(", ")))
+                // What is required where nobody says anything comes into force with the first layer.
+                .filter(|step| step.sandbox.require != [LEAST])
+                .map(|step| {
+                    format!(
+                        "{} ({})",
+                        step.key,
+                        step.sandbox.require.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                    )
+                })
                 .collect();
             if asking.is_empty() {
                 Ok(())

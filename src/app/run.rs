@@ -25,9 +25,11 @@ use crate::report::terminal::Terminal;
 use crate::report::{Report, View};
 use crate::request::RunRequest;
 use crate::run::concurrency::{self, Held, LockError};
+use crate::run::confine::Ground;
 use crate::run::dispatcher::{self, Host};
 use crate::run::stop::{Stopped, Stopper, Why};
 use crate::sandbox::child::Sandbox;
+use crate::sandbox::confinement::Tier;
 
 /// How a run is to be made and shown.
 #[derive(Debug)]
@@ -104,6 +106,7 @@ pub fn run(site: &Site, request: &RunRequest, options: &Options) -> Result<Outco
         host: Host {
             sandbox: site.sandbox.clone(),
             workspace: site.workspace.clone(),
+            ground: Ground { tier: Tier::None, readable: Vec::new() },
             record: folder,
             scratch: scratch_path,
             environ: site.environ.clone(),
@@ -136,15 +139,18 @@ fn steps_at_once() -> Result<usize, Failure> {
     }
 }
 
+/// Values that are secrets whoever asks.
+pub(super) fn known_secrets(environ: &Environ) -> impl Iterator<Item = &str> {
+    KNOWN_SECRETS.into_iter().filter_map(|name| environ.text(name))
+}
+
 /// Everything that must not be shown, the secrets that steps use, and what has to be said about them.
 fn secrets(plan: &Plan, environ: &Environ) -> (Registry, BTreeMap<String, String>, Vec<String>) {
     let registry = Registry::default();
     let mut notes = Vec::new();
     let mut values = BTreeMap::new();
-    for name in KNOWN_SECRETS {
-        if let Some(value) = environ.text(name) {
-            let _short_ones_are_no_tokens = registry.add(value);
-        }
+    for value in known_secrets(environ) {
+        let _short_ones_are_no_tokens = registry.add(value);
     }
     for name in &plan.secrets {
         let Some(value) = environ.text(name.as_str()) else { continue };
@@ -201,7 +207,6 @@ impl Making<'_> {
         let _ = events.send(begun).await;
         let _held = self.hold(&mut stopped, events).await?;
         let finished = dispatcher::run(self.plan, &self.host, (stop, stopped), events.clone()).await;
-        let finished = finished.map_err(|error| host(with_source(&error), "free some space in TMPDIR"))?;
         let ended = match finished.stopped {
             None | Some(Why::FailFast) => Ended::Normally,
             Some(Why::Asked) => Ended::Cancelled,

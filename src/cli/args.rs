@@ -1,10 +1,13 @@
 //! What can be typed.
 
+pub(super) mod sandbox;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app::load::SandboxMode;
+use crate::cli::args::sandbox::Sandbox;
 
 /// Run a repository's own validation commands without trusting them, and say exactly what they found.
 #[derive(Debug, Parser)]
@@ -41,6 +44,8 @@ pub(super) enum Verb {
     List(List),
     /// Read reports of other tools
     Findings(Findings),
+    /// Run one program in a sandbox
+    Sandbox(Sandbox),
     /// Write down what is known, so that only what is new counts
     Baseline(Baseline),
     /// Print a JSON Schema, for editors and other programs

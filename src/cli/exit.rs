@@ -8,27 +8,45 @@ use crate::app::failure::Failure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
     /// Gates passed, or what was asked for was done.
-    Passed = 0,
+    Passed,
     /// A gate failed.
-    GateFailed = 1,
+    GateFailed,
     /// Usage, manifest or input is wrong.
-    Usage = 2,
+    Usage,
     /// Refused by host policy.
-    Policy = 3,
+    Policy,
     /// The sandbox or the host cannot do what was asked; nothing was judged.
-    Host = 4,
+    Host,
     /// Judged and passed, but not delivered or not recorded.
-    Undelivered = 5,
+    Undelivered,
     /// A fault of rungate.
-    Bug = 70,
+    Bug,
     /// Cancelled.
-    Cancelled = 130,
+    Cancelled,
+    /// `sandbox exec`: the program's time was up.
+    ProgramTimedOut,
+    /// `sandbox exec`: the sandbox could not be set up, or the program not be started.
+    NotSetUp,
+    /// `sandbox exec`: the program's own code.
+    OfProgram(u8),
 }
 
 impl Exit {
     /// The number.
     pub(super) const fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Passed => 0,
+            Self::GateFailed => 1,
+            Self::Usage => 2,
+            Self::Policy => 3,
+            Self::Host => 4,
+            Self::Undelivered => 5,
+            Self::Bug => 70,
+            Self::ProgramTimedOut => 124,
+            Self::NotSetUp => 125,
+            Self::Cancelled => 130,
+            Self::OfProgram(code) => code,
+        }
     }
 }
 
@@ -68,6 +86,8 @@ mod tests {
             Exit::Undelivered,
             Exit::Bug,
             Exit::Cancelled,
+            Exit::ProgramTimedOut,
+            Exit::NotSetUp,
         ] {
             assert!(table.contains(&format!("| {} |", exit.code())), "{} is not in the table", exit.code());
         }

@@ -7,6 +7,7 @@ mod findings;
 mod list;
 mod plan;
 mod run;
+mod sandbox;
 mod say;
 mod validate;
 
@@ -49,6 +50,9 @@ fn dispatch(environ: Environ, talk: Talk) -> Exit {
         Verb::List(args) => list::list(args, environ, talk),
         Verb::Findings(args::Findings { verb: args::FindingsVerb::Parse(args) }) => {
             findings::parse(&args, talk)
+        }
+        Verb::Sandbox(args::sandbox::Sandbox { verb: args::sandbox::SandboxVerb::Exec(args) }) => {
+            return sandbox::exec(args, &environ, talk);
         }
         Verb::Baseline(args::Baseline { verb: args::BaselineVerb::Update(args) }) => {
             baseline::update(args, environ, talk)

@@ -56,7 +56,17 @@ fn in_step(step: &Step, found: &mut Vec<Diagnostic>) {
         found.push(missing(cache.span, "`cache`", "remove it; the step then runs every time"));
     }
     for source in &step.findings {
-        if !matches!(source.parser.value, Parser::WorkflowCommands | Parser::ProblemMatcher) {
+        if !matches!(
+            source.parser.value,
+            Parser::WorkflowCommands
+                | Parser::ProblemMatcher
+                | Parser::Checkstyle
+                | Parser::Junit
+                | Parser::Nunit
+                | Parser::Trx
+                | Parser::Pester
+                | Parser::Tap
+        ) {
             let help = "use a `problem-matcher`, or print workflow commands such as `::error file=…::…`";
             found.push(missing(source.parser.span, "this parser", help));
         }

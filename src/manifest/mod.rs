@@ -3,6 +3,7 @@
 //! Owns the file's syntax, its rules and its diagnostics. Everything here is pure: whether a script exists, which files
 //! match and what an input's value is belong to `plan` and its facts. YAML stays inside [`tree`].
 
+pub mod amount;
 pub mod availability;
 pub mod diagnostic;
 pub mod expression;

@@ -4,7 +4,7 @@
 //! shells' `script: line 12: …`. What is not recognised is shown as it is, without a place.
 
 use crate::finding::{Finding, Level, Location};
-use crate::parse::path::{PathRules, is_absolute};
+use crate::parse::path::{self, PathRules};
 use crate::parse::text;
 
 /// Tool of the finding.
@@ -77,10 +77,7 @@ fn last_lines(lines: &[String]) -> String {
 /// The place of `file` in the workspace, if it is one of its files.
 fn inside(file: &str, line: u32, rules: &PathRules) -> Option<(String, u32)> {
     let path = rules.place(file)?;
-    let foreign = is_absolute(&path)
-        || path.starts_with("../")
-        || path.starts_with('<')
-        || path.split('/').any(|part| matches!(part, "site-packages" | "dist-packages" | "node_modules"));
+    let foreign = path::is_outside(&path) || path::is_library(&path);
     (!foreign && line > 0).then_some((path, line))
 }
 

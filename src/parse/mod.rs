@@ -4,17 +4,27 @@
 //! are files: a caller hands over bytes. A format that cannot be read says so with the place, and what was found before
 //! that place stands.
 
+mod checkstyle;
 pub mod diagnosis;
 pub mod ignore;
+mod junit;
 pub mod lines;
 pub mod matcher_file;
+mod nunit;
 pub mod options;
+mod output;
 pub mod path;
 pub mod pattern;
+mod pester;
 mod prefilter;
 pub mod problem_matcher;
+mod stack;
+mod tap;
+mod test_case;
 pub mod text;
+mod trx;
 pub mod workflow_commands;
+mod xml;
 
 use std::io::{self, Read};
 
@@ -193,16 +203,16 @@ pub fn file(
             parser.reader.pass_over_commands = true;
             parser
         }
+        Parser::Checkstyle => return checkstyle::read(input, options, sink),
+        Parser::Junit => return junit::read(input, options, sink),
+        Parser::Nunit => return nunit::read(input, options, sink),
+        Parser::Tap => return tap::read(input, options, sink),
+        Parser::Trx => return trx::read(input, options, sink),
+        Parser::Pester => return pester::read(input, options, sink),
         Parser::Sarif
-        | Parser::Junit
-        | Parser::Nunit
-        | Parser::Trx
         | Parser::Rdjson
         | Parser::Rdjsonl
-        | Parser::Checkstyle
-        | Parser::Tap
         | Parser::Psscriptanalyzer
-        | Parser::Pester
         | Parser::Ruff
         | Parser::Errorformat => return Err(ParseError::NotAvailable(parser)),
     };

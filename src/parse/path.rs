@@ -65,6 +65,21 @@ pub fn is_absolute(path: &str) -> bool {
     path.starts_with('/') || drive
 }
 
+/// Whether `path`, as [`PathRules::place`] gives it, is plainly not in the repository.
+#[must_use]
+pub fn is_outside(path: &str) -> bool {
+    is_absolute(path) || path.starts_with("../") || path.starts_with('<')
+}
+
+/// Whether `path` is in a folder where package managers and toolchains keep what others wrote.
+#[must_use]
+pub fn is_library(path: &str) -> bool {
+    path.starts_with("/rustc/")
+        || path.contains("/.cargo/registry/")
+        || path.contains("/go/pkg/mod/")
+        || path.split('/').any(|part| matches!(part, "site-packages" | "dist-packages" | "node_modules"))
+}
+
 /// One spelling for all: `/` between parts, no `file://`, no `.`, no `..` that can be resolved.
 fn clean(written: &str) -> Cow<'_, str> {
     let written = written.trim();

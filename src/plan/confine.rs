@@ -6,6 +6,9 @@ use crate::id::EnvName;
 use crate::manifest::model::{Layer, LimitSettings, Network, Requirement, SandboxSettings};
 use crate::plan::model::{Limits, SandboxPlan};
 
+/// The lowest tier that still confines: what is required where nobody says anything.
+pub const LEAST: Requirement = Requirement { layer: Layer::Landlock, at_least: None };
+
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
@@ -17,10 +20,8 @@ pub(super) fn settle(levels: &[&SandboxSettings], timeout: Duration) -> (Sandbox
         levels.iter().rev().find_map(|level| get(level))
     }
     let plan = SandboxPlan {
-        require: last(levels, |level| {
-            level.require.as_ref().map(|require| require.value.iter().map(written).collect())
-        })
-        .unwrap_or_default(),
+        require: last(levels, |level| level.require.as_ref().map(|require| require.value.clone()))
+            .unwrap_or_else(|| vec![LEAST]),
         network: last(levels, |level| level.network.as_ref().map(|network| network.value))
             .unwrap_or(Network::None),
         ports: last(levels, |level| level.ports.as_ref().map(|ports| ports.value.clone()))
@@ -29,6 +30,7 @@ pub(super) fn settle(levels: &[&SandboxSettings], timeout: Duration) -> (Sandbox
             level.read.as_ref().map(|paths| paths.iter().map(|path| path.value.clone()).collect())
         })
         .unwrap_or_default(),
+        readable: Vec::new(),
         write: last(levels, |level| {
             level.write.as_ref().map(|paths| paths.iter().map(|path| path.value.clone()).collect())
         })
@@ -57,20 +59,5 @@ fn limits(levels: &[&SandboxSettings], timeout: Duration) -> Limits {
         artifacts: last(levels, |limits| limits.artifacts).unwrap_or(GIB),
         artifact_files: last(levels, |limits| limits.artifact_files).unwrap_or(10_000),
         grace: last(levels, |limits| limits.grace).unwrap_or(Duration::from_secs(3)),
-    }
-}
-
-fn written(requirement: &Requirement) -> String {
-    let layer = match requirement.layer {
-        Layer::Namespaces => "namespaces",
-        Layer::Landlock => "landlock",
-        Layer::Seccomp => "seccomp",
-        Layer::CgroupMemory => "cgroup-memory",
-        Layer::CgroupPids => "cgroup-pids",
-        Layer::CgroupCpu => "cgroup-cpu",
-    };
-    match requirement.at_least {
-        Some(version) => format!("{layer}>={version}"),
-        None => layer.to_owned(),
     }
 }

@@ -21,6 +21,8 @@ pub struct Questions {
     pub matchers: BTreeSet<RepoPath>,
     /// Secrets whose presence matters.
     pub secrets: BTreeSet<EnvName>,
+    /// Further paths that steps want to read, as written.
+    pub reads: BTreeSet<String>,
     /// Whether the list of all files is wanted.
     pub files: bool,
     /// Whether the list of changed files is wanted.
@@ -41,9 +43,11 @@ pub struct Facts {
     /// What was found at each directory's path; `Ok` where it is a directory inside the workspace.
     pub directories: BTreeMap<RepoPath, Result<(), PathProblem>>,
     /// Each interpreter, or why there is none and what to do.
-    pub shells: BTreeMap<Shell, Result<PathBuf, MissingShell>>,
+    pub shells: BTreeMap<Shell, Result<Interpreter, MissingShell>>,
     /// What was found at each matcher file's path; `Found` only where it is one that can be used.
     pub matchers: BTreeMap<RepoPath, FileFact>,
+    /// Each path that steps want to read, as it is on the host; nothing where every step sees it anyway.
+    pub reads: BTreeMap<String, Result<Option<PathBuf>, PathProblem>>,
     /// Those of the asked secrets that have a value.
     pub secrets: BTreeSet<EnvName>,
     /// All files of the repository, relative, sorted; or why they are not known. Absent where nobody asked.
@@ -115,11 +119,20 @@ pub enum PathProblem {
     Unreadable(String),
 }
 
-/// An interpreter that is not there.
+/// An interpreter that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interpreter {
+    /// The program that is started: no shim, and visible by this path.
+    pub program: PathBuf,
+    /// What it needs beside the system's folders: absolute, without links.
+    pub prefixes: Vec<PathBuf>,
+}
+
+/// An interpreter that is not there, or of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingShell {
-    /// What was looked for, such as `pwsh`.
-    pub program: String,
+    /// What is wrong, such as `pwsh is not installed`.
+    pub what: String,
     /// What to do about it.
     pub remedy: String,
 }

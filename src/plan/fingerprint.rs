@@ -31,6 +31,7 @@ pub(super) fn of(plan: &Plan, steps: &[PlannedStep], max_parallel: Option<u32>) 
         let mut value = serde_json::to_value(step).unwrap_or_default();
         if let Value::Object(fields) = &mut value {
             fields.shift_remove("interpreter");
+            fields.shift_remove("interpreter_prefixes");
         }
         value.to_string()
     });

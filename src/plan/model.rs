@@ -12,7 +12,7 @@ use crate::finding::baseline::Baseline;
 use crate::id::{CommandId, EnvName, GateId, RepoPath, Sha256, StepId, StepKey};
 use crate::manifest::expression::{Expr, Template};
 use crate::manifest::model::{
-    FilterMode, Network, OnMissing, Parser, Retry, Shell, SummarySection, TestLimits, as_seconds,
+    FilterMode, Network, OnMissing, Parser, Requirement, Retry, Shell, SummarySection, TestLimits, as_seconds,
 };
 use crate::plan::diff::Diff;
 use crate::record::ManifestRef;
@@ -135,6 +135,8 @@ pub struct PlannedStep {
     pub shell: Shell,
     /// The interpreter that was found. Not part of the fingerprint.
     pub interpreter: PathBuf,
+    /// What the interpreter needs of the host beside the system's folders. Not part of the fingerprint.
+    pub interpreter_prefixes: Vec<PathBuf>,
     /// What runs.
     pub program: Program,
     /// Its arguments.
@@ -263,14 +265,17 @@ pub enum SourcePlace {
 /// What a step's sandbox is to be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SandboxPlan {
-    /// Layers that the manifest requires by name, as written, such as `landlock>=6`.
-    pub require: Vec<String>,
+    /// Layers without which the step does not run.
+    pub require: Vec<Requirement>,
     /// The network.
     pub network: Network,
     /// TCP ports.
     pub ports: Vec<u16>,
-    /// Further paths that may be read.
+    /// Further paths that may be read, as written.
     pub read: Vec<String>,
+    /// The same as they are on this host, without what every step sees. Not part of the fingerprint.
+    #[serde(skip)]
+    pub readable: Vec<PathBuf>,
     /// Paths in the workspace that may be written.
     pub write: Vec<RepoPath>,
     /// Whether Unix sockets may be used.

@@ -29,6 +29,10 @@ pub fn questions(manifest: &Manifest, command: &Command) -> Questions {
     let mut modes =
         command.gates.iter().map(|gate| gate.filter_mode.value).chain([command.report.filter_mode.value]);
     questions.diff = modes.any(|mode| mode != FilterMode::Nofilter);
+    let sandboxes =
+        command.steps.iter().map(|step| &step.sandbox).chain([&manifest.sandbox, &command.sandbox]);
+    let reads = sandboxes.filter_map(|sandbox| sandbox.read.as_ref()).flatten();
+    questions.reads.extend(reads.map(|path| path.value.clone()));
     questions.secrets.extend(command.secrets.iter().map(|secret| secret.value.clone()));
     for expr in expressions(manifest, command) {
         expr.walk(&mut |expr| {

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::id::{EnvName, RepoPath, Sha256, StepId, StepKey};
 use crate::manifest::expression::{Context, ExprKind, Key};
-use crate::manifest::model::{Body, Shell, Step};
-use crate::plan::facts::FileFact;
+use crate::manifest::model::{Body, SandboxSettings, Shell, Step};
+use crate::plan::facts::{FileFact, Interpreter};
 use crate::plan::make::Making;
 use crate::plan::matrix::{self, Leg};
 use crate::plan::model::{PlannedCondition, PlannedStep, Program, Text};
@@ -127,7 +127,9 @@ fn one(
     let working_directory = working_directory(making, step);
     let files = making.files(step, &matrix);
     let timeout = step.timeout.unwrap_or(manifest.defaults.timeout);
-    let (sandbox, further) = confine::settle(&[&manifest.sandbox, &command.sandbox, &step.sandbox], timeout);
+    let levels = [&manifest.sandbox, &command.sandbox, &step.sandbox];
+    let (mut sandbox, further) = confine::settle(&levels, timeout);
+    sandbox.readable = readable(making, &levels);
     let env = manifest.env.iter().chain(&command.env).chain(&step.env);
     let env = env.filter_map(|entry| making.variable(entry, &matrix)).collect();
     let args = step.args.iter().filter_map(|arg| making.argument(arg, &matrix)).collect();
@@ -148,7 +150,8 @@ fn one(
         needs: needs.to_vec(),
         condition: condition(step),
         shell,
-        interpreter,
+        interpreter: interpreter.program,
+        interpreter_prefixes: interpreter.prefixes,
         program,
         args,
         env,
@@ -221,17 +224,33 @@ fn working_directory(making: &mut Making<'_>, step: &Step) -> RepoPath {
     directory.value.clone()
 }
 
-fn interpreter(making: &mut Making<'_>, step: &Step, shell: Shell) -> PathBuf {
+/// What may be read beside what every step sees.
+fn readable(making: &mut Making<'_>, levels: &[&SandboxSettings]) -> Vec<PathBuf> {
+    let read = levels.iter().rev().find_map(|level| level.read.as_ref());
+    let mut found = Vec::new();
+    for path in read.into_iter().flatten() {
+        match making.facts.reads.get(&path.value) {
+            Some(Ok(path)) => found.extend(path.clone()),
+            Some(Err(problem)) => {
+                let message = format!("`read` cannot show {}: it {problem}", path.value);
+                making.complain("read", path.span, message);
+            }
+            None => making.complain("read", path.span, format!("nothing is known about {}", path.value)),
+        }
+    }
+    found
+}
+
+fn interpreter(making: &mut Making<'_>, step: &Step, shell: Shell) -> Interpreter {
     match making.facts.shells.get(&shell) {
-        Some(Ok(path)) => return path.clone(),
+        Some(Ok(interpreter)) => return interpreter.clone(),
         Some(Err(missing)) => {
-            let what =
-                format!("{} is not installed, and the step {} needs it", missing.program, step.id.value);
+            let what = format!("{}, and the step {} needs it", missing.what, step.id.value);
             making.lacks(what, &missing.remedy);
         }
         None => making.lacks(format!("nothing is known about the shell {}", shell.as_str()), "this is a bug"),
     }
-    PathBuf::new()
+    Interpreter { program: PathBuf::new(), prefixes: Vec::new() }
 }
 
 /// Names of the secrets that a planned step's environment uses.

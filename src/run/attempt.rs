@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::clock::{self, Timestamp, readable};
 use crate::event::{RunEvent, Stream};
 use crate::record::{HangDiagnosis, Outcome};
-use crate::run::ended::{Ended, outcome_of, strongest};
+use crate::run::ended::{Ended, outcome_of, strongest, with_source};
 use crate::run::executor::{Job, Message, Tools};
 use crate::run::ladder::{Action, CANCEL_GRACE, Ladder};
 use crate::run::output::Output;
@@ -307,6 +307,7 @@ impl<'a> Attempt<'a> {
             ran: self.setup.is_none(),
             slow: self.slow,
             hang: self.hang.take(),
+            files: None,
             began: self.began,
         };
         (ended, self.output)
@@ -330,13 +331,6 @@ impl<'a> Attempt<'a> {
                 (Outcome::Failure, Some("the process that supervises the step was killed".to_owned()))
             }
         }
-    }
-}
-
-fn with_source(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }
 

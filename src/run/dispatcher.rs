@@ -18,15 +18,19 @@ use crate::plan::evaluate::Scope;
 use crate::plan::model::{Plan, PlannedStep, Program};
 use crate::record::{Outcome, Skip, StepRecord, Tests};
 use crate::redact::Registry;
+use crate::run::confine::Ground;
 use crate::run::decide::{self, Decision};
 use crate::run::executor::{Done, Job, Message, Tools, execute};
 use crate::run::file_commands::Handover;
 use crate::run::findings::{self, Finisher, Spool};
-use crate::run::job::{self, PrepareError, Scratch, Surroundings};
+use crate::run::job::{self, PrepareError, Surroundings};
+use crate::run::scratch::Scratch;
 use crate::run::state::{Place, State};
 use crate::run::stop::{Stopped, Stopper, Urgency, Why};
 use crate::sandbox::child::Sandbox;
+use crate::sandbox::confinement::Tier;
 use crate::sandbox::launch;
+use crate::sandbox::layout::Layout;
 
 /// What a run needs of the host.
 #[derive(Debug)]
@@ -37,7 +41,9 @@ pub struct Host {
     pub workspace: PathBuf,
     /// The record folder, which exists.
     pub record: PathBuf,
-    /// A private folder of the run, which exists.
+    /// How steps are confined.
+    pub ground: Ground,
+    /// A private folder of the run, which exists. Steps have folders in it where the tier gives them none.
     pub scratch: PathBuf,
     /// The caller's environment.
     pub environ: Environ,
@@ -64,30 +70,15 @@ pub struct Finished<'p> {
     pub trouble: Vec<String>,
 }
 
-/// Why a run could not begin.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to write {path}")]
-pub struct BeginError {
-    path: PathBuf,
-    #[source]
-    source: std::io::Error,
-}
-
 /// Runs `plan` to its end. Events go out through `events`; a wish to stop is followed at once, and one is made when the
 /// command's time is up.
-///
-/// # Errors
-/// Fails only before the first step, when the private folder cannot be written.
 pub async fn run<'p>(
     plan: &'p Plan,
     host: &Host,
     (stop, stopped): (Arc<Stopper>, Stopped),
     events: mpsc::Sender<RunEvent>,
-) -> Result<Finished<'p>, BeginError> {
+) -> Finished<'p> {
     let time_limit = plan.timeout;
-    let inputs_file = host.scratch.join("inputs.json");
-    let text = serde_json::to_vec(&plan.inputs).unwrap_or_default();
-    std::fs::write(&inputs_file, text).map_err(|source| BeginError { path: inputs_file.clone(), source })?;
     let (messages, inbox) = mpsc::channel(64);
     // Apart from the dispatcher, which waits while a full terminal takes no events. Executors hear the wish themselves.
     let alarm = tokio::spawn(async move {
@@ -97,7 +88,6 @@ pub async fn run<'p>(
     let dispatcher = Dispatcher {
         state: State::new(plan),
         host,
-        inputs_file,
         finisher: Finisher::new(&host.workspace, plan),
         events,
         messages,
@@ -107,13 +97,12 @@ pub async fn run<'p>(
     };
     let finished = dispatcher.run(inbox).await;
     alarm.abort();
-    Ok(finished)
+    finished
 }
 
 struct Dispatcher<'p, 'h> {
     state: State<'p>,
     host: &'h Host,
-    inputs_file: PathBuf,
     finisher: Finisher<'p>,
     events: mpsc::Sender<RunEvent>,
     messages: mpsc::Sender<Message>,
@@ -225,7 +214,8 @@ impl<'p> Dispatcher<'p, '_> {
         let plan = self.state.plan;
         let step = &plan.steps[index];
         let folder = step.key.folder();
-        let scratch = Scratch::create(&self.host.scratch, &folder)?;
+        let tier = self.host.ground.tier;
+        let scratch = Scratch::at(self.host.scratch.join(&folder));
         let (steps, inherited) = (self.state.context(index), self.state.inherited(index));
         let empty = BTreeMap::new();
         let scope = Scope {
@@ -243,14 +233,15 @@ impl<'p> Dispatcher<'p, '_> {
             plan,
             environ: &self.host.environ,
             workspace: &self.host.workspace,
-            inputs_file: &self.inputs_file,
+            ground: &self.host.ground,
         };
+        job::provide(step, &self.host.workspace)?;
         let limits = step.sandbox.limits;
         Ok(Job {
             index,
             key: step.key.clone(),
-            launch: job::launch(step, &around, &scratch, &inherited, &scope)?,
-            scratch,
+            launch: job::launch(step, &around, &Layout::of(tier, scratch.root()), &inherited, &scope)?,
+            scratch: (tier != Tier::Namespaces).then_some(scratch),
             record: self.host.record.join("steps").join(folder),
             workspace: self.host.workspace.clone(),
             pinned: match &step.program {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use crate::record::{HangDiagnosis, Outcome};
 use crate::run::executor::Tools;
 use crate::run::stop::{Stop, Why};
+use crate::workspace::files::Beneath;
 
 /// How an attempt ended.
 pub(super) struct Ended {
@@ -16,6 +17,8 @@ pub(super) struct Ended {
     pub(super) ran: bool,
     pub(super) slow: bool,
     pub(super) hang: Option<HangDiagnosis>,
+    /// The folder with its private files, where the sandbox has one of its own.
+    pub(super) files: Option<Beneath>,
     /// When it was started, by the clock that files are dated with.
     pub(super) began: SystemTime,
 }
@@ -31,6 +34,7 @@ impl Ended {
             ran: false,
             slow: false,
             hang: None,
+            files: None,
             began: SystemTime::UNIX_EPOCH,
         }
     }
@@ -59,4 +63,12 @@ pub(super) const fn outcome_of(why: Why) -> Outcome {
 pub(super) fn strongest(tools: &Tools) -> Stop {
     let (own, run) = (*tools.own.borrow(), *tools.run.borrow());
     if own.urgency > run.urgency { own } else { run }
+}
+
+/// `error` with its cause, for a reason that people read.
+pub(super) fn with_source(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }

@@ -10,20 +10,22 @@ use crate::event::RunEvent;
 use crate::finding::Level;
 use crate::manifest::model::{Retry, RetryOn};
 use crate::parse::{LineParser, diagnosis};
+use crate::plan::facts::PathProblem;
 use crate::plan::model::PlannedSource;
 use crate::record::{HangDiagnosis, Outcome};
 use crate::redact::Registry;
 use crate::run::attempt::Attempt;
-use crate::run::ended::Ended;
+use crate::run::ended::{Ended, with_source};
 use crate::run::file_commands::Handover;
 use crate::run::findings::Spool;
-use crate::run::job::Scratch;
 use crate::run::log::Log;
 use crate::run::output::Output;
 use crate::run::reports;
+use crate::run::scratch::Scratch;
 use crate::run::stop::{Stopped, Urgency};
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::launch::Launch;
+use crate::workspace::files::Beneath;
 
 /// What an executor says to the dispatcher.
 pub(super) enum Message {
@@ -60,7 +62,8 @@ pub(super) struct Job {
     pub(super) index: usize,
     pub(super) key: crate::id::StepKey,
     pub(super) launch: Launch,
-    pub(super) scratch: Scratch,
+    /// Its private folder, where it has one on the host.
+    pub(super) scratch: Option<Scratch>,
     /// Its folder in the record.
     pub(super) record: PathBuf,
     pub(super) workspace: PathBuf,
@@ -108,7 +111,9 @@ pub(super) async fn execute(job: Job, tools: Tools) {
     let _ = messages.send(Message::Done(Box::new(done))).await;
     // Not at the end of the run: what a step has left in its TMPDIR may fill the disk for the next ones. And not before
     // the news, because nobody has to wait for it.
-    tokio::task::spawn_blocking(move || scratch.remove());
+    if let Some(scratch) = scratch {
+        tokio::task::spawn_blocking(move || scratch.remove());
+    }
 }
 
 struct Executor {
@@ -125,7 +130,7 @@ impl Executor {
         loop {
             let key = self.job.key.clone();
             self.tools.tell(RunEvent::StepStarted { key, at: Timestamp::now(), attempt }).await;
-            let (ended, output) = self.attempt(attempt, log).await;
+            let (ended, output) = self.attempt(log).await;
             let again = attempt < self.job.retry.attempts && self.worth_retrying(&ended);
             if !again {
                 return self.conclude(attempt, ended, output);
@@ -149,10 +154,10 @@ impl Executor {
         }
     }
 
-    async fn attempt(&mut self, attempt: u32, log: Log) -> (Ended, Output) {
+    async fn attempt(&mut self, log: Log) -> (Ended, Output) {
         let spool = Spool::new(&self.tools.registry);
         let (parser, ready) = match reports::line_parser(&self.job.sources, &self.job.workspace) {
-            Ok(parser) => (parser, self.ready(attempt)),
+            Ok(parser) => (parser, self.ready()),
             Err(problem) => (LineParser::default(), Err(Ended::refused(problem))),
         };
         let output = Output::new(&self.tools.registry, parser, log, spool);
@@ -166,9 +171,11 @@ impl Executor {
     }
 
     /// Makes the private files anew, and checks that the script is the one that was planned.
-    fn ready(&self, attempt: u32) -> Result<(), Ended> {
-        if attempt > 1 {
-            self.job.scratch.reset().map_err(|error| Ended::not_started(error.to_string()))?;
+    fn ready(&self) -> Result<(), Ended> {
+        if let Some(scratch) = &self.job.scratch {
+            scratch
+                .fill(&self.job.launch.private)
+                .map_err(|error| Ended::not_started(with_source(&error)))?;
         }
         let Some((path, planned)) = &self.job.pinned else { return Ok(()) };
         reports::verify_script(&self.job.workspace, path, *planned).map_err(Ended::refused)
@@ -189,20 +196,33 @@ impl Executor {
         }
     }
 
+    /// The folder with the files by which the step hands something on: in the sandbox that is dead, else on the host.
+    fn handed_on(&self, inside: Option<Beneath>) -> Result<Beneath, PathProblem> {
+        match (inside, &self.job.scratch) {
+            (Some(files), _) => Ok(files),
+            // The step may have put a link in the place of its folder.
+            (None, Some(scratch)) => Beneath::open_plain(&scratch.files()),
+            (None, None) => Err(PathProblem::Missing),
+        }
+    }
+
     /// Reads what the last attempt left, and puts everything together.
     fn conclude(self, attempts: u32, mut ended: Ended, mut output: Output) -> Done {
         let mut handover = Handover::default();
         if ended.ran {
-            match Handover::read(&self.job.scratch.files()) {
+            let files = self.handed_on(ended.files.take());
+            match files.as_ref().map_err(ToString::to_string).and_then(|files| {
+                reports::keep_summary(files, &self.job.record, &self.tools.registry);
+                Handover::read(files).map_err(|error| error.to_string())
+            }) {
                 Ok(read) => handover = read,
-                Err(error) if ended.outcome == Outcome::Success => {
+                Err(problem) if ended.outcome == Outcome::Success => {
                     ended.outcome = Outcome::Failure;
-                    ended.reason = Some(error.to_string());
+                    ended.reason = Some(problem);
                 }
                 Err(_) => {}
             }
             reports::read_files(&self.job, ended.began, &mut output.spool);
-            reports::keep_summary(&self.job, &self.tools.registry);
         }
         let failed = matches!(ended.outcome, Outcome::Failure | Outcome::TimedOut | Outcome::SetupFailed);
         if failed && output.spool.counts.total() == 0 {

@@ -4,11 +4,11 @@
 //! else sees it. GitHub's grammar: `NAME=VALUE` lines, or `NAME<<DELIMITER`, lines, `DELIMITER`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
 
 use crate::id::EnvName;
+use crate::plan::facts::PathProblem;
+use crate::workspace::files::Beneath;
 
 /// Most bytes that one of these files may hold.
 const MAX_BYTES: u64 = 1 << 20;
@@ -58,7 +58,7 @@ fn is_protected(name: &str) -> bool {
 
 impl Handover {
     /// Reads the three files in `folder`, which the step could write.
-    pub(super) fn read(folder: &Path) -> Result<Self, HandoverError> {
+    pub(super) fn read(folder: &Beneath) -> Result<Self, HandoverError> {
         let mut handover = Self::default();
         let file = "GITHUB_OUTPUT";
         for (line, name, value) in pairs(file, &text(folder, "output", file)?)? {
@@ -101,22 +101,14 @@ fn is_output_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-/// The text of one of the files. The step may have replaced it by anything, so it is opened without following a link
-/// and without waiting for the other end of a FIFO.
-fn text(folder: &Path, name: &str, file: &'static str) -> Result<String, HandoverError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
+/// The text of one of the files. The step may have replaced it by anything.
+fn text(folder: &Beneath, name: &str, file: &'static str) -> Result<String, HandoverError> {
     let unreadable = |reason: String| HandoverError::Unreadable { file, reason };
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
-    let opened: File =
-        match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(folder.join(name)) {
-            Ok(opened) => opened,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
-            Err(error) => return Err(unreadable(error.to_string())),
-        };
-    let metadata = opened.metadata().map_err(|error| unreadable(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(unreadable("it is not a regular file any more".to_owned()));
-    }
+    let opened = match folder.file(name) {
+        Ok(opened) => opened,
+        Err(PathProblem::Missing) => return Ok(String::new()),
+        Err(problem) => return Err(unreadable(format!("it {problem}"))),
+    };
     let mut bytes = Vec::new();
     opened.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
     if bytes.len() as u64 > MAX_BYTES {
@@ -176,7 +168,7 @@ mod tests {
         for (name, text) in [("output", output), ("env", env), ("path", path)] {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        Handover::read(folder.path()).map_err(|error| error.to_string())
+        Handover::read(&Beneath::open(folder.path()).unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -219,10 +211,15 @@ mod tests {
     fn a_file_that_was_replaced_by_a_link_or_a_fifo_is_refused_at_once() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/passwd", folder.path().join("output")).unwrap();
-        assert!(Handover::read(folder.path()).is_err());
+        assert!(Handover::read(&Beneath::open(folder.path()).unwrap()).is_err());
         std::fs::remove_file(folder.path().join("output")).unwrap();
         nix::unistd::mkfifo(&folder.path().join("output"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(Handover::read(folder.path()).unwrap_err().to_string().contains("not a regular file"));
+        assert!(
+            Handover::read(&Beneath::open(folder.path()).unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("is not a regular file")
+        );
     }
 
     proptest! {

@@ -3,19 +3,30 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
 
 use crate::environ::Environ;
-use crate::id::EnvName;
+use crate::id::{EnvName, RepoPath};
 use crate::plan::evaluate::{self, EvalError, Scope};
+use crate::plan::facts::PathProblem;
 use crate::plan::inputs;
 use crate::plan::model::{Plan, PlannedStep, Program};
 use crate::record::Outcome;
+use crate::run::confine::{self, Ground};
 use crate::run::interpreter;
+use crate::sandbox::confinement::PrivateFile;
 use crate::sandbox::launch::Launch;
+use crate::sandbox::layout::Layout;
+use crate::workspace::writable;
+
+/// Variables that name the files by which a step hands something on, and the files' names.
+const HANDED_ON: [(&str, &str); 4] = [
+    ("GITHUB_OUTPUT", "output"),
+    ("GITHUB_ENV", "env"),
+    ("GITHUB_PATH", "path"),
+    ("GITHUB_STEP_SUMMARY", "summary"),
+];
 
 /// Why a step cannot be started although its turn has come. Says nothing about the script.
 #[derive(Debug, thiserror::Error)]
@@ -40,14 +51,14 @@ pub(super) enum PrepareError {
         /// The value, cut.
         value: String,
     },
-    /// A private file cannot be written.
-    #[error("failed to write {path}: {source}")]
-    Scratch {
-        /// The file.
-        path: PathBuf,
+    /// What it is to write cannot be provided.
+    #[error("`write: {path}` cannot be used: it {source}")]
+    Write {
+        /// The path, as written.
+        path: RepoPath,
         /// Why.
         #[source]
-        source: io::Error,
+        source: PathProblem,
     },
 }
 
@@ -56,7 +67,7 @@ impl PrepareError {
     pub(super) const fn outcome(&self) -> Outcome {
         match self {
             Self::Value { .. } | Self::Dash { .. } => Outcome::Failure,
-            Self::Scratch { .. } => Outcome::SetupFailed,
+            Self::Write { .. } => Outcome::SetupFailed,
         }
     }
 }
@@ -70,84 +81,12 @@ pub(super) struct Inherited {
     pub(super) path: Vec<String>,
 }
 
-/// The private folder of a step: its HOME and TMPDIR, and the files by which it hands something on.
-#[derive(Clone, Debug)]
-pub(super) struct Scratch {
-    root: PathBuf,
-}
-
-/// What a step finds in its private folder.
-const FOLDERS: [&str; 3] = ["home", "tmp", "files"];
-
-impl Scratch {
-    /// Creates the folders of a step below `parent`.
-    pub(super) fn create(parent: &Path, folder: &str) -> Result<Self, PrepareError> {
-        let scratch = Self { root: parent.join(folder) };
-        scratch.folder("")?;
-        scratch.fill()?;
-        Ok(scratch)
-    }
-
-    fn folder(&self, name: &str) -> Result<(), PrepareError> {
-        let path = self.root.join(name);
-        let made = fs::DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(|source| PrepareError::Scratch { path, source })
-    }
-
-    /// Where the files for outputs, environment and search path are.
-    pub(super) fn files(&self) -> PathBuf {
-        self.root.join("files")
-    }
-
-    /// Makes everything that a step can write to anew, before a further attempt. The last one could put anything there,
-    /// folders and links too, or take it away.
-    pub(super) fn reset(&self) -> Result<(), PrepareError> {
-        for name in FOLDERS {
-            let path = self.root.join(name);
-            match fs::remove_dir_all(&path) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(PrepareError::Scratch { path, source });
-                }
-                Ok(()) | Err(_) => {}
-            }
-        }
-        self.fill()
-    }
-
-    /// Removes everything. What cannot be removed is tried again with the run's private folder.
-    pub(super) fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.root);
-    }
-
-    fn fill(&self) -> Result<(), PrepareError> {
-        for name in FOLDERS {
-            self.folder(name)?;
-        }
-        // They must exist: the usual libraries refuse to append to a file that is not there.
-        for name in ["output", "env", "path", "summary"] {
-            self.write(&format!("files/{name}"), b"")?;
-        }
-        Ok(())
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, PrepareError> {
-        let path = self.root.join(name);
-        let opened = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-        let written = opened.and_then(|mut file| io::Write::write_all(&mut file, bytes));
-        match written {
-            Ok(()) => Ok(path),
-            Err(source) => Err(PrepareError::Scratch { path, source }),
-        }
-    }
-}
-
 /// What every step of a run is prepared with.
 pub(super) struct Surroundings<'a> {
     pub(super) plan: &'a Plan,
     pub(super) environ: &'a Environ,
     pub(super) workspace: &'a Path,
-    /// The file with all inputs as JSON.
-    pub(super) inputs_file: &'a Path,
+    pub(super) ground: &'a Ground,
 }
 
 /// The step's environment as far as its author wrote it, evaluated in `scope` from the outermost map inwards.
@@ -190,35 +129,58 @@ fn layered<E>(
     Ok(env)
 }
 
-/// The process that `step` is. `env` is what [`written_env`] gave.
+/// The process that `step` is, with its private folders as `layout` says. `env` of `scope` is what [`written_env`] gave.
 pub(super) fn launch(
     step: &PlannedStep,
     around: &Surroundings<'_>,
-    scratch: &Scratch,
+    layout: &Layout,
     inherited: &Inherited,
     scope: &Scope<'_>,
 ) -> Result<Launch, PrepareError> {
     let args = arguments(step, scope)?;
-    let file = match &step.program {
+    // They must exist: the usual libraries refuse to append to a file that is not there.
+    let mut private: Vec<PrivateFile> =
+        HANDED_ON.map(|(_, name)| PrivateFile { name: name.to_owned(), bytes: Vec::new() }).into();
+    let mut put = |name: &str, bytes: Vec<u8>| {
+        private.push(PrivateFile { name: name.to_owned(), bytes });
+        layout.files.join(name)
+    };
+    let mut file = match &step.program {
         Program::Run { text, .. } => {
-            scratch.write(&format!("run.{}", interpreter::extension(step.shell)), text.as_bytes())?
+            put(&format!("run.{}", interpreter::extension(step.shell)), text.as_bytes().to_vec())
         }
         Program::Script { path, .. } => around.workspace.join(path.as_str()),
     };
-    let file = if interpreter::needs_wrapper(step.shell) {
-        use std::os::unix::ffi::OsStrExt as _;
-        scratch.write("wrapper.ps1", interpreter::powershell_wrapper(&file).as_bytes())?
-    } else {
-        file
-    };
+    if interpreter::needs_wrapper(step.shell) {
+        file = put("wrapper.ps1", interpreter::powershell_wrapper(&file).into_vec());
+    }
+    let mut env = environment(step, around, layout, inherited, scope.env);
+    let inputs = serde_json::to_vec(&around.plan.inputs).unwrap_or_default();
+    env.insert("RUNGATE_INPUTS".into(), put("inputs.json", inputs).into());
+    if let Some(files) = &step.files {
+        let mut list = files.join("\0");
+        if !list.is_empty() {
+            list.push('\0');
+        }
+        env.insert("RUNGATE_FILES".into(), put("changed-files", list.into_bytes()).into());
+    }
     Ok(Launch {
         program: step.interpreter.clone(),
         args: interpreter::arguments(step.shell, &file, &args),
-        env: environment(step, around, scratch, inherited, scope.env)?,
+        env: env.into_iter().collect(),
         cwd: around.workspace.join(step.working_directory.as_str()),
-        confinement: None,
-        private: Vec::new(),
+        confinement: confine::confinement(step, around.ground, around.workspace),
+        private,
     })
+}
+
+/// Finds or makes the places that `step` writes. A step before it may have put a link where one of them was.
+pub(super) fn provide(step: &PlannedStep, workspace: &Path) -> Result<(), PrepareError> {
+    for path in &step.sandbox.write {
+        writable::provide(workspace, Path::new(path.as_str()))
+            .map_err(|source| PrepareError::Write { path: path.clone(), source })?;
+    }
+    Ok(())
 }
 
 fn arguments(step: &PlannedStep, scope: &Scope<'_>) -> Result<Vec<OsString>, PrepareError> {
@@ -240,10 +202,10 @@ fn arguments(step: &PlannedStep, scope: &Scope<'_>) -> Result<Vec<OsString>, Pre
 fn environment(
     step: &PlannedStep,
     around: &Surroundings<'_>,
-    scratch: &Scratch,
+    layout: &Layout,
     inherited: &Inherited,
     written: &BTreeMap<String, String>,
-) -> Result<Vec<(OsString, OsString)>, PrepareError> {
+) -> BTreeMap<OsString, OsString> {
     let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
     for name in &step.pass {
         if let Some(value) = around.environ.os(name.as_str()) {
@@ -253,8 +215,8 @@ fn environment(
     for (name, value) in interpreter::variables(step.shell) {
         env.insert((*name).into(), (*value).into());
     }
-    env.insert("HOME".into(), scratch.root.join("home").into());
-    env.insert("TMPDIR".into(), scratch.root.join("tmp").into());
+    env.insert("HOME".into(), layout.home.clone().into());
+    env.insert("TMPDIR".into(), layout.tmp.clone().into());
     for (name, value) in written {
         env.insert(name.into(), value.into());
     }
@@ -267,25 +229,12 @@ fn environment(
         }
         env.insert("PATH".into(), path);
     }
-    for (variable, name) in [
-        ("GITHUB_OUTPUT", "output"),
-        ("GITHUB_ENV", "env"),
-        ("GITHUB_PATH", "path"),
-        ("GITHUB_STEP_SUMMARY", "summary"),
-    ] {
-        env.insert(variable.into(), scratch.files().join(name).into());
+    for (variable, name) in HANDED_ON {
+        env.insert(variable.into(), layout.files.join(name).into());
     }
     env.insert("GITHUB_WORKSPACE".into(), around.workspace.into());
-    env.insert("RUNGATE_INPUTS".into(), around.inputs_file.into());
     for (name, value) in &around.plan.inputs {
         env.insert(inputs::env_name(name).into(), inputs::as_text(value).into());
     }
-    if let Some(files) = &step.files {
-        let mut list = files.join("\0");
-        if !list.is_empty() {
-            list.push('\0');
-        }
-        env.insert("RUNGATE_FILES".into(), scratch.write("changed-files", list.as_bytes())?.into());
-    }
-    Ok(env.into_iter().collect())
+    env
 }

@@ -5,6 +5,7 @@
 
 mod attempt;
 pub mod concurrency;
+pub mod confine;
 mod decide;
 pub mod dispatcher;
 mod ended;
@@ -16,7 +17,9 @@ mod job;
 mod ladder;
 mod log;
 mod output;
+pub mod passthrough;
 mod reports;
+mod scratch;
 mod state;
 pub mod stop;
 mod test_table;

@@ -175,24 +175,18 @@ fn report(spool: &mut Spool, how: OnMissing, rule: &str, message: String) {
     spool.add(finding);
 }
 
-/// Keeps what the step wrote to its summary, in the record and without secrets. A summary that is too large is left
-/// out whole, as GitHub does.
-pub(super) fn keep_summary(job: &Job, registry: &Registry) {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
-    let path = job.scratch.files().join("summary");
-    let Ok(file) = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) else { return };
-    if !file
-        .metadata()
-        .is_ok_and(|metadata| metadata.is_file() && (1..=MAX_SUMMARY).contains(&metadata.len()))
-    {
+/// Keeps what the step wrote to its summary among `files`, in its `record` folder and without secrets. A summary that is
+/// too large is left out whole, as GitHub does.
+pub(super) fn keep_summary(files: &Beneath, record: &Path, registry: &Registry) {
+    let Ok(file) = files.file("summary") else { return };
+    if !file.metadata().is_ok_and(|metadata| (1..=MAX_SUMMARY).contains(&metadata.len())) {
         return;
     }
     let mut bytes = Vec::new();
     if file.take(MAX_SUMMARY).read_to_end(&mut bytes).is_ok() {
         let text = String::from_utf8_lossy(&bytes);
         // The summary is a courtesy: the record is whole without it.
-        let _ = std::fs::write(job.record.join("summary.md"), registry.text(&text).as_bytes());
+        let _ = std::fs::write(record.join("summary.md"), registry.text(&text).as_bytes());
     }
 }
 

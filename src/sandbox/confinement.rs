@@ -65,6 +65,20 @@ pub struct KernelLimits {
     pub inodes: u64,
 }
 
+/// Private writable space holds a file for every so many bytes of it.
+const BYTES_PER_FILE: u64 = 16 << 10;
+
+/// Files that even the smallest private space holds.
+const LEAST_FILES: u64 = 1024;
+
+impl KernelLimits {
+    /// How many files `scratch` bytes of private space may hold.
+    #[must_use]
+    pub fn inodes_of(scratch: u64) -> u64 {
+        (scratch / BYTES_PER_FILE).max(LEAST_FILES)
+    }
+}
+
 /// A file that a child finds in its private folder: its script, its inputs, the files by which it hands something on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrivateFile {

@@ -65,9 +65,8 @@ pub fn report(plan: &SandboxPlan) -> SandboxReport {
     } else if !plan.ports.is_empty() {
         degraded.push("ports are not enforced: the script can connect to any port".to_owned());
     }
-    if !plan.require.is_empty() {
-        degraded.push(format!("require: {} is not met", plan.require.join(", ")));
-    }
+    let required: Vec<String> = plan.require.iter().map(ToString::to_string).collect();
+    degraded.push(format!("require: {} is not met", required.join(", ")));
     degraded.push("the workspace is writable and .git can be read".to_owned());
     SandboxReport {
         tier: "none".to_owned(),

@@ -4,6 +4,25 @@ use std::path::{Path, PathBuf};
 
 use crate::sandbox::confinement::Tier;
 
+/// Folders of the host that every child sees, because its programs and their libraries lie there.
+const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// Names directly below a workspace that no child sees: the repository's own state, with the tokens that a checkout
+/// leaves in it, and ours.
+const HIDDEN: [&str; 2] = [".git", ".rungate"];
+
+/// Whether every child sees `path`, because it lies in one of the system's folders.
+#[must_use]
+pub fn is_system(path: &Path) -> bool {
+    SYSTEM.iter().any(|folder| path.starts_with(folder))
+}
+
+/// Names directly below a workspace that no child sees.
+#[must_use]
+pub fn hidden() -> Vec<PathBuf> {
+    HIDDEN.map(PathBuf::from).to_vec()
+}
+
 /// The private folders of a child, as paths that it sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {

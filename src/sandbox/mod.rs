@@ -16,12 +16,16 @@
 //! Layers (namespaces, Landlock, system call filter, cgroups) are not built yet: every report says `tier: none` and
 //! names what was asked for and not enforced.
 
+pub mod cgroup;
 pub mod child;
 pub mod confinement;
 pub mod init;
+pub mod landlock;
 pub mod launch;
 pub mod layout;
 pub mod probe;
 pub mod processes;
+pub mod seccomp;
 pub mod spec;
 pub mod status;
+pub mod usage;

@@ -12,7 +12,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::manifest::model::Network;
 use crate::sandbox::child::{Sandbox, SpawnError};
+use crate::sandbox::confinement::{Confinement, KernelLimits, Tier, View};
 use crate::sandbox::init::Order;
 use crate::sandbox::launch::Launch;
 use crate::sandbox::status::{FRAME, SetupError, Status};
@@ -48,35 +50,69 @@ pub enum ProbeError {
     TooMuch(usize),
 }
 
+/// A question to a program, and what it may look at to answer it. It has no network, and writes nowhere that lasts.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// The program, as an absolute path.
+    pub program: &'a Path,
+    /// Its arguments, without its name.
+    pub args: &'a [OsString],
+    /// Its whole environment.
+    pub env: &'a [(OsString, OsString)],
+    /// Where it starts.
+    pub cwd: &'a Path,
+    /// What it sees of the host's files.
+    pub view: View,
+    /// Most bytes that it may print on each stream.
+    pub limit: usize,
+}
+
+/// Memory of a probe, in bytes. Git maps whole packs.
+const MEMORY: u64 = 4 << 30;
+
+/// Private writable space of a probe, in bytes.
+const SCRATCH: u64 = 64 << 20;
+
 impl Sandbox {
-    /// Runs `program` with `args` in `cwd` and returns what it printed, at most `limit` bytes of each stream.
+    /// Asks `question` in the best tier that the host has, and returns what was printed.
     ///
     /// # Errors
     /// Fails when the program cannot be started, prints too much or does not end in time. An exit code other than 0 is
     /// no error here.
-    pub fn probe(
-        &self,
-        program: &Path,
-        args: &[OsString],
-        env: &[(OsString, OsString)],
-        cwd: &Path,
-        limit: usize,
-    ) -> Result<Output, ProbeError> {
+    pub fn probe(&self, question: &Question<'_>) -> Result<Output, ProbeError> {
         let launch = Launch {
-            program: program.into(),
-            args: args.to_vec(),
-            env: env.to_vec(),
-            cwd: cwd.into(),
-            confinement: None,
+            program: question.program.into(),
+            args: question.args.to_vec(),
+            env: question.env.to_vec(),
+            cwd: question.cwd.into(),
+            confinement: Some(confined(question.view.clone())),
             private: Vec::new(),
         };
         let mut child = self.spawn(&launch)?;
-        let result = collect(&child, limit);
+        let result = collect(&child, question.limit);
         if result.is_err() {
             child.order(Order::Kill);
         }
         child.reap();
         result
+    }
+}
+
+/// How a probe that sees `view` is confined.
+const fn confined(view: View) -> Confinement {
+    Confinement {
+        tier: Tier::Namespaces,
+        view,
+        network: Network::None,
+        ports: Vec::new(),
+        unix_sockets: false,
+        limits: KernelLimits {
+            memory: MEMORY,
+            processes: 64,
+            cpu: Duration::from_secs(20),
+            scratch: SCRATCH,
+            inodes: 4096,
+        },
     }
 }
 

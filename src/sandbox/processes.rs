@@ -16,19 +16,24 @@ pub fn descendants(root: i32) -> Vec<i32> {
 
 /// Everything below `root`, each with its process group.
 pub(crate) fn groups_below(root: i32) -> Vec<(i32, i32)> {
-    let mut children: BTreeMap<i32, Vec<(i32, i32)>> = BTreeMap::new();
+    below(root).into_iter().map(|(pid, stat)| (pid, stat.group)).collect()
+}
+
+/// Everything below `root`, each with what the kernel says of it.
+pub(crate) fn below(root: i32) -> Vec<(i32, Stat)> {
+    let mut children: BTreeMap<i32, Vec<(i32, Stat)>> = BTreeMap::new();
     for (pid, stat) in all() {
-        children.entry(stat.parent).or_default().push((pid, stat.group));
+        children.entry(stat.parent).or_default().push((pid, stat));
     }
     let mut found = Vec::new();
     let mut seen = BTreeSet::from([root]);
     let mut next = vec![root];
     while let Some(pid) = next.pop() {
-        for &(child, group) in children.get(&pid).into_iter().flatten() {
+        for (child, stat) in children.remove(&pid).into_iter().flatten() {
             // Ids are reused while we read, so the map may hold a loop.
             if seen.insert(child) {
-                found.push((child, group));
                 next.push(child);
+                found.push((child, stat));
             }
         }
     }
@@ -50,11 +55,15 @@ fn all() -> impl Iterator<Item = (i32, Stat)> {
 }
 
 /// What `/proc/PID/stat` says, as far as it is wanted.
-struct Stat {
+pub(crate) struct Stat {
     state: char,
     parent: i32,
     group: i32,
     started_ticks: u64,
+    /// Threads, the first one included.
+    pub(crate) threads: u32,
+    /// Resident memory, in pages.
+    pub(crate) resident: u64,
 }
 
 impl Stat {
@@ -68,9 +77,11 @@ impl Stat {
         let state = fields.next()?.chars().next()?;
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
-        // Field 22 of the file, counted from 1; the group is field 5.
-        let started_ticks = fields.nth(16)?.parse().ok()?;
-        Some(Self { state, parent, group, started_ticks })
+        // Fields 20, 22 and 24 of the file, counted from 1; the group is field 5.
+        let threads = fields.nth(14)?.parse().ok()?;
+        let started_ticks = fields.nth(1)?.parse().ok()?;
+        let resident = fields.nth(1)?.parse().ok()?;
+        Some(Self { state, parent, group, started_ticks, threads, resident })
     }
 }
 
@@ -133,8 +144,9 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_and_blanks_does_not_shift_the_fields() {
         let stat =
-            Stat::parse("42 (a ) b) S 7 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9000 1 2").unwrap();
+            Stat::parse("42 (a ) b) S 7 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 9000 1 2").unwrap();
         assert_eq!((stat.state, stat.parent, stat.group, stat.started_ticks), ('S', 7, 41, 9000));
+        assert_eq!((stat.threads, stat.resident), (3, 2));
         assert!(Stat::parse("42 (x").is_none());
     }
 

@@ -32,8 +32,17 @@ impl Beneath {
     }
 
     /// Opens `root` unless it is a symbolic link itself.
-    pub(super) fn open_plain(root: &Path) -> Result<Self, PathProblem> {
+    ///
+    /// # Errors
+    /// Says why it cannot be opened.
+    pub fn open_plain(root: &Path) -> Result<Self, PathProblem> {
         Self::open_by(root, OFlag::O_NOFOLLOW)
+    }
+
+    /// The folder that `descriptor` holds open.
+    #[must_use]
+    pub const fn of(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
     }
 
     fn open_by(root: &Path, further: OFlag) -> Result<Self, PathProblem> {

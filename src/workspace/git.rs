@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use crate::environ::Environ;
 use crate::plan::diff::Diff;
 use crate::sandbox::child::Sandbox;
-use crate::sandbox::probe::Output;
+use crate::sandbox::confinement::View;
+use crate::sandbox::layout::is_system;
+use crate::sandbox::probe::{Output, Question};
 use crate::workspace::files::{self, Beneath};
-use crate::workspace::interpreters;
+use crate::workspace::{git_folders, interpreters};
 
 /// Most bytes of an answer.
 const MAX_ANSWER: usize = 64 << 20;
@@ -112,7 +114,26 @@ impl<'a> Git<'a> {
         if let Some(path) = self.environ.os("PATH") {
             env.push(("PATH".into(), path.to_owned()));
         }
-        self.sandbox.probe(program, &all, &env, self.workspace, MAX_ANSWER).map_err(|error| error.to_string())
+        let question = Question {
+            program,
+            args: &all,
+            env: &env,
+            cwd: self.workspace,
+            view: self.view(program),
+            limit: MAX_ANSWER,
+        };
+        self.sandbox.probe(&question).map_err(|error| error.to_string())
+    }
+
+    /// What git sees: the repository with its own files, which scripts do not, and itself.
+    fn view(&self, program: &Path) -> View {
+        let mut read = git_folders::of(self.top);
+        if let Ok(program) = program.canonicalize()
+            && !is_system(&program)
+        {
+            read.push(interpreters::installation(&program));
+        }
+        View { workspace: None, hidden: Vec::new(), read, write: Vec::new() }
     }
 
     fn line(&self, args: &[&str]) -> Result<String, String> {

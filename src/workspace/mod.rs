@@ -3,9 +3,12 @@
 
 pub mod files;
 mod git;
+mod git_folders;
 mod github;
-mod interpreters;
+pub mod interpreters;
+mod readable;
 pub mod sources;
+pub mod writable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
@@ -36,6 +39,7 @@ pub fn facts(
     sandbox: &Sandbox,
 ) -> Facts {
     let mut notes = Vec::new();
+    let interpreters = interpreters::Place { workspace, environ, sandbox };
     let git = Git::of(workspace, sandbox, environ);
     let event = github::event(environ).unwrap_or_else(|problem| {
         notes.push(problem);
@@ -61,8 +65,17 @@ pub fn facts(
             .iter()
             .map(|path| (path.clone(), beneath(&root).and_then(|root| root.folder(path.as_str()))))
             .collect(),
-        shells: questions.shells.iter().map(|&shell| (shell, interpreters::find(shell, environ))).collect(),
+        shells: questions
+            .shells
+            .iter()
+            .map(|&shell| (shell, interpreters::find(shell, interpreters)))
+            .collect(),
         matchers: questions.matchers.iter().map(|path| (path.clone(), matcher(&root, path))).collect(),
+        reads: questions
+            .reads
+            .iter()
+            .map(|path| (path.clone(), readable::resolve(path, workspace, environ)))
+            .collect(),
         secrets: questions
             .secrets
             .iter()

@@ -7,10 +7,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rungate::sandbox::child::{Child, Sandbox};
+use rungate::sandbox::confinement::View;
 use rungate::sandbox::init::Order;
 use rungate::sandbox::launch::Launch;
+use rungate::sandbox::probe::Question;
 use rungate::sandbox::processes;
 use rungate::sandbox::status::{Call, FRAME, Status};
+use rungate::sandbox::usage::{Exceeded, Watchdog, below};
 
 fn sandbox() -> Sandbox {
     Sandbox::with_helper(env!("CARGO_BIN_EXE_rungate").into())
@@ -58,6 +61,11 @@ fn pid_in(file: &Path) -> i32 {
         pid.is_some()
     });
     pid.unwrap()
+}
+
+/// A question that needs to see nothing.
+fn question<'a>(program: &'a Path, args: &'a [OsString], limit: usize) -> Question<'a> {
+    Question { program, args, env: &[], cwd: Path::new("/"), view: View::default(), limit }
 }
 
 #[test]
@@ -195,11 +203,49 @@ fn a_forgotten_child_is_killed() {
     wait_until("the end of the tree", || !tree.iter().any(|&pid| is_alive(pid)));
 }
 
+/// What a watchdog with a limit of 64 MiB says about a Python program that prints `ready` when it has what it wants.
+fn watched(program: &str) -> Option<Exceeded> {
+    let mut launch = sh("exec python3 -c \"$0\"");
+    launch.args.push(format!("{program}\nprint('ready', flush=True)\nimport time\ntime.sleep(1000)").into());
+    launch.env[0].1 = python_path();
+    let child = sandbox().spawn(&launch).unwrap();
+    let mut word = [0; 5];
+    File::from(child.stdout.try_clone().unwrap()).read_exact(&mut word).unwrap();
+    let watchdog = Watchdog { memory: Some(64 << 20), processes: Some(20) };
+    let seen = watchdog.look(child.helper());
+    child.order(Order::Kill);
+    let _ = collect(child);
+    seen
+}
+
+#[test]
+fn the_watchdog_finds_memory_however_it_is_held() {
+    let above = Some(Exceeded::Memory(64 << 20));
+    assert_eq!(watched(""), None);
+    assert_eq!(watched("x = b'x' * (100 << 20)"), above);
+    assert_eq!(watched("import mmap\nm = mmap.mmap(-1, 100 << 20)\nm.write(b'x' * (100 << 20))"), above);
+    let file = "import os\nfd = os.memfd_create('m')\nfor i in range(100): os.write(fd, bytes(1 << 20))";
+    assert_eq!(watched(file), above);
+    // Forty MiB that three processes have in common are forty MiB.
+    assert_eq!(watched("import os\nx = b'x' * (40 << 20)\nos.fork()\nos.fork()"), None);
+    let three = "import os, time\nr, w = os.pipe()\nfor i in range(3):\n  if not os.fork():\n    x = b'x' * (30 << 20)\n    os.write(w, b'1')\n    time.sleep(1000)\nfor i in range(3): os.read(r, 1)";
+    assert_eq!(watched(three), above);
+}
+
+#[test]
+fn the_watchdog_counts_threads_as_processes() {
+    let threads = "import threading, time\nfor i in range(30): threading.Thread(target=time.sleep, args=(1000,)).start()";
+    assert_eq!(watched(threads), Some(Exceeded::Processes(20)));
+    let child = sandbox().spawn(&sh("sleep 1000 & sleep 1000")).unwrap();
+    wait_until("both", || below(child.helper()).processes == 3);
+    assert!(below(child.helper()).rss > 0);
+}
+
 #[test]
 fn probes_collect_output_and_have_limits() {
     let probe = |script: &str, limit| {
         let args = ["-c", script].map(OsString::from);
-        sandbox().probe(Path::new("/bin/sh"), &args, &[], Path::new("/"), limit)
+        sandbox().probe(&question(Path::new("/bin/sh"), &args, limit))
     };
     let output = probe("echo out; echo err >&2; exit 3", 100).unwrap();
     assert_eq!((output.code, &*output.stdout, &*output.stderr), (Some(3), &b"out\n"[..], &b"err\n"[..]));
@@ -213,7 +259,7 @@ fn the_hidden_argument_typed_by_hand_is_refused() {
     for args in [&["__sandbox-init"][..], &["__sandbox-init", "7", "8"], &["__sandbox-init", "1", "2"]] {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
         let program = Path::new(env!("CARGO_BIN_EXE_rungate"));
-        let output = sandbox().probe(program, &args, &[], Path::new("/"), 10_000).unwrap();
+        let output = sandbox().probe(&question(program, &args, 10_000)).unwrap();
         assert_eq!(output.code, Some(2));
         assert!(String::from_utf8_lossy(&output.stderr).contains("rungate --help"));
     }

@@ -1,8 +1,9 @@
 //! How a step is confined.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::id::{EnvName, RepoPath};
 use crate::manifest::model::Spanned;
@@ -35,6 +36,30 @@ pub struct Requirement {
     pub layer: Layer,
     /// Least version, as in `landlock>=6`.
     pub at_least: Option<u32>,
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layer = match self.layer {
+            Layer::Namespaces => "namespaces",
+            Layer::Landlock => "landlock",
+            Layer::Seccomp => "seccomp",
+            Layer::CgroupMemory => "cgroup-memory",
+            Layer::CgroupPids => "cgroup-pids",
+            Layer::CgroupCpu => "cgroup-cpu",
+        };
+        match self.at_least {
+            Some(version) => write!(f, "{layer}>={version}"),
+            None => f.write_str(layer),
+        }
+    }
+}
+
+/// As a manifest writes it.
+impl Serialize for Requirement {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// A layer of the sandbox.

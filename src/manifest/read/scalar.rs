@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::manifest::amount;
 use crate::manifest::fields::name::Refused;
 use crate::manifest::fields::{Kind, table, words};
 use crate::manifest::model::Requirement;
@@ -179,41 +180,22 @@ pub(super) fn number(scalar: &Scalar, kind: &Kind, min: f64, max: f64) -> Result
     }
 }
 
-/// Splits `10m` into 10 and `m`.
-fn amount(text: &str) -> Option<(u64, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(end);
-    // More digits than a number of 64 bits has are still a number, only too great a one.
-    (!digits.is_empty()).then(|| (digits.parse().unwrap_or(u64::MAX), unit.trim_start()))
-}
-
 /// Reads a number of bytes.
 pub(super) fn size(scalar: &Scalar, kind: &Kind, min: u64, max: u64) -> Result<u64, Refused> {
     let text = scalar.text.as_str();
-    if text.strip_prefix('-').is_some_and(|rest| amount(rest).is_some()) {
+    if text.strip_prefix('-').is_some_and(|rest| amount::split(rest).is_some()) {
         return out_of_range(kind, scalar);
     }
-    let Some((count, unit)) = amount(text) else { return wrong(kind, scalar) };
-    let factor = match unit {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        "kB" | "KB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "TB" => 1_000_000_000_000,
-        _ => {
-            let help = match unit.to_ascii_lowercase().chars().next() {
-                Some(letter @ ('k' | 'm' | 'g' | 't')) => {
-                    Some(format!("write `{count}{}iB`", letter.to_ascii_uppercase()))
-                }
-                _ => None,
-            };
-            let why = format!("must be {}, not {}", kind.expected(), quoted(text));
-            return refuse("wrong-type", why, help);
-        }
+    let Some((count, unit)) = amount::split(text) else { return wrong(kind, scalar) };
+    let Some(factor) = amount::bytes_of(unit) else {
+        let help = match unit.to_ascii_lowercase().chars().next() {
+            Some(letter @ ('k' | 'm' | 'g' | 't')) => {
+                Some(format!("write `{count}{}iB`", letter.to_ascii_uppercase()))
+            }
+            _ => None,
+        };
+        let why = format!("must be {}, not {}", kind.expected(), quoted(text));
+        return refuse("wrong-type", why, help);
     };
     match count.checked_mul(factor) {
         Some(bytes) if (min..=max).contains(&bytes) => Ok(bytes),
@@ -229,20 +211,16 @@ pub(super) fn duration(
     max: Duration,
 ) -> Result<Duration, Refused> {
     let text = scalar.text.as_str();
-    if text.strip_prefix('-').is_some_and(|rest| amount(rest).is_some()) {
+    if text.strip_prefix('-').is_some_and(|rest| amount::split(rest).is_some()) {
         return out_of_range(kind, scalar);
     }
-    let Some((count, unit)) = amount(text) else { return wrong(kind, scalar) };
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "" => {
-            let why = format!("must be {}, not {}", kind.expected(), quoted(text));
-            return refuse("wrong-type", why, Some(format!("write the unit, as in `{count}s`")));
+    let Some((count, unit)) = amount::split(text) else { return wrong(kind, scalar) };
+    let Some(milliseconds) = amount::milliseconds_of(unit) else {
+        if !unit.is_empty() {
+            return wrong(kind, scalar);
         }
-        _ => return wrong(kind, scalar),
+        let why = format!("must be {}, not {}", kind.expected(), quoted(text));
+        return refuse("wrong-type", why, Some(format!("write the unit, as in `{count}s`")));
     };
     match count.checked_mul(milliseconds).map(Duration::from_millis) {
         Some(time) if (min..=max).contains(&time) => Ok(time),

@@ -1,7 +1,7 @@
 use crate::id::Sha256;
 use crate::manifest::model::Shell;
 use crate::manifest::read::Parsed;
-use crate::plan::facts::{Facts, FileFact, MissingShell, PathProblem};
+use crate::plan::facts::{Facts, FileFact, Interpreter, MissingShell, PathProblem};
 use crate::plan::make::{self, PlanError};
 use crate::plan::model::{Plan, Text};
 use crate::plan::questions::questions;
@@ -125,8 +125,8 @@ commands:
     let plan = planned(&parsed);
     let sandbox = |index: usize| serde_json::to_string(&plan.steps[index].sandbox).unwrap();
     insta::assert_snapshot!(format!("{}\n{}", sandbox(0), sandbox(1)), @r#"
-    {"require":[],"network":"host","ports":[],"read":["/opt/b"],"write":["out"],"unix_sockets":false,"limits":{"memory":3221225472,"processes":9,"cpu_seconds":1200.0,"scratch":1073741824,"output":67108864,"report":8589934592,"artifacts":1073741824,"artifact_files":10000,"grace_seconds":1.0}}
-    {"require":[],"network":"host","ports":[],"read":["/opt/a"],"write":[],"unix_sockets":false,"limits":{"memory":3221225472,"processes":9,"cpu_seconds":1200.0,"scratch":1073741824,"output":67108864,"report":8589934592,"artifacts":1073741824,"artifact_files":10000,"grace_seconds":3.0}}
+    {"require":["landlock"],"network":"host","ports":[],"read":["/opt/b"],"write":["out"],"unix_sockets":false,"limits":{"memory":3221225472,"processes":9,"cpu_seconds":1200.0,"scratch":1073741824,"output":67108864,"report":8589934592,"artifacts":1073741824,"artifact_files":10000,"grace_seconds":1.0}}
+    {"require":["landlock"],"network":"host","ports":[],"read":["/opt/a"],"write":[],"unix_sockets":false,"limits":{"memory":3221225472,"processes":9,"cpu_seconds":1200.0,"scratch":1073741824,"output":67108864,"report":8589934592,"artifacts":1073741824,"artifact_files":10000,"grace_seconds":3.0}}
     "#);
     assert!(plan.steps[1].pass.iter().any(|name| name.as_str() == "OUTER"));
 }
@@ -273,8 +273,10 @@ fn missing_interpreters_are_the_hosts_fault_and_named_together() {
     );
     let result = plan_with(&parsed, &RunRequest::default(), |facts| {
         for shell in [Shell::Pwsh, Shell::Python] {
-            let missing =
-                MissingShell { program: shell.as_str().to_owned(), remedy: "install it".to_owned() };
+            let missing = MissingShell {
+                what: format!("{} is not installed", shell.as_str()),
+                remedy: "install it".to_owned(),
+            };
             facts.shells.insert(shell, Err(missing));
         }
     });
@@ -313,7 +315,8 @@ fn the_fingerprint_is_the_decisions_and_not_the_host() {
         facts.cpus = 64;
         facts.notes.push("a note".to_owned());
         facts.working_tree = Some("c".repeat(40));
-        facts.shells.values_mut().for_each(|shell| *shell = Ok("/opt/bash".into()));
+        let elsewhere = Interpreter { program: "/opt/bash".into(), prefixes: vec!["/opt".into()] };
+        facts.shells.values_mut().for_each(|shell| *shell = Ok(elsewhere.clone()));
     });
     assert_eq!(plain, elsewhere);
     let different = [

@@ -11,7 +11,7 @@ use crate::id::Sha256;
 use crate::manifest::diagnostic::{Diagnostic, Source, render};
 use crate::manifest::model::Command;
 use crate::manifest::read::{self, Parsed};
-use crate::plan::facts::{Facts, FileFact, Questions};
+use crate::plan::facts::{Facts, FileFact, Interpreter, Questions};
 use crate::plan::model::Plan;
 use crate::plan::{make as making, questions};
 use crate::request::RunRequest;
@@ -47,8 +47,12 @@ fn good(questions: &Questions) -> Facts {
         shells: questions
             .shells
             .iter()
-            .map(|shell| (*shell, Ok(PathBuf::from("/bin").join(shell.as_str()))))
+            .map(|shell| {
+                let program = PathBuf::from("/bin").join(shell.as_str());
+                (*shell, Ok(Interpreter { program, prefixes: Vec::new() }))
+            })
             .collect(),
+        reads: questions.reads.iter().map(|path| (path.clone(), Ok(Some(PathBuf::from(path))))).collect(),
         secrets: questions.secrets.clone(),
         files: Some(Ok(["a.py", "docs/x.md", "src/b.py"].map(str::to_owned).to_vec())),
         changed: Some(Ok(vec!["src/b.py".to_owned()])),

@@ -1,0 +1,308 @@
+//! One program in a sandbox, without a manifest: what `sandbox exec` asks for, as a launch.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::app::failure::{Failure, host};
+use crate::app::run::known_secrets;
+use crate::app::tell::event_loop;
+use crate::environ::Environ;
+use crate::manifest::model::Network;
+use crate::plan::facts::Interpreter;
+use crate::redact::Registry;
+use crate::redact::guard::Form;
+use crate::redact::writer::Writer;
+use crate::run::passthrough::{self, Ended, PassError};
+use crate::sandbox::child::Sandbox;
+use crate::sandbox::confinement::{Confinement, KernelLimits, Tier, View};
+use crate::sandbox::launch::Launch;
+use crate::sandbox::layout::{Layout, hidden};
+use crate::workspace::interpreters;
+use crate::workspace::writable;
+
+/// Between the polite signal and the next, when the time is up.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What is to be run, and how it is to be confined.
+#[derive(Clone, Debug)]
+pub struct Exec {
+    /// The program's name or path, and its arguments.
+    pub argv: Vec<OsString>,
+    /// The folder that it sees as its workspace; the current one when absent.
+    pub workspace: Option<PathBuf>,
+    /// Further paths that it may read.
+    pub read: Vec<PathBuf>,
+    /// Paths that it may write.
+    pub write: Vec<PathBuf>,
+    /// The network.
+    pub network: Network,
+    /// How it is confined, when that was said.
+    pub tier: Option<Tier>,
+    /// Memory in bytes.
+    pub memory: u64,
+    /// Processes and threads.
+    pub processes: u32,
+    /// Private writable space in bytes.
+    pub scratch: u64,
+    /// When it is stopped.
+    pub timeout: Option<Duration>,
+    /// Variables beside the usual ones: a value, or nothing for the caller's own.
+    pub env: Vec<(String, Option<OsString>)>,
+}
+
+/// Runs what `exec` asks for and passes its output on. How it ended is no failure.
+///
+/// # Errors
+/// Fails when the program could not be started as it was asked for.
+pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Ended, Failure> {
+    let here = std::env::current_dir().and_then(|folder| folder.canonicalize()).map_err(|error| {
+        usage(format!("the current folder is not usable: {error}"), "change to another one")
+    })?;
+    let workspace = workspace(exec, &here)?;
+    refuse_weakening(exec, environ, &workspace, &here)?;
+    let tier = exec.tier.unwrap_or(Tier::Namespaces);
+    let scratch = private_folder(tier)?;
+    let place = Place { exec, environ, here: &here, workspace: &workspace, tier, sandbox };
+    let launch = place.launch(scratch.as_ref().map_or(Path::new("/"), tempfile::TempDir::path))?;
+    prepare()?;
+    let sinks = [sink(environ, &io::stdout())?, sink(environ, &io::stderr())?];
+    let running = passthrough::run(sandbox, &launch, sinks, exec.timeout, GRACE);
+    event_loop()?.block_on(running).map_err(|error| not_started(&error))
+}
+
+/// A private folder on the host, in the tier that has no file system of its own.
+fn private_folder(tier: Tier) -> Result<Option<tempfile::TempDir>, Failure> {
+    let made = match tier {
+        Tier::Namespaces => return Ok(None),
+        Tier::Landlock | Tier::None => tempfile::Builder::new().prefix("rungate-").tempdir(),
+    };
+    let made = made.and_then(|folder| {
+        for name in ["home", "tmp", "files"] {
+            std::fs::create_dir(folder.path().join(name))?;
+        }
+        Ok(folder)
+    });
+    made.map(Some).map_err(|error| {
+        host(
+            format!("no private folder can be created: {error}"),
+            "set TMPDIR to a folder that this user can write",
+        )
+    })
+}
+
+fn prepare() -> Result<(), Failure> {
+    Sandbox::prepare_process().map_err(|error| {
+        host(
+            format!("this process cannot be made the reaper of its children: {error}"),
+            "use Linux 3.4 or newer",
+        )
+    })
+}
+
+fn usage(message: String, help: &str) -> Failure {
+    Failure::Usage { message, help: Some(help.to_owned()) }
+}
+
+/// The folder that is shown as the workspace.
+fn workspace(exec: &Exec, here: &Path) -> Result<PathBuf, Failure> {
+    let named = exec.workspace.as_deref().unwrap_or(here);
+    let folder = named.canonicalize().ok().filter(|path| path.is_dir()).ok_or_else(|| {
+        usage(format!("the workspace {} is not a folder", named.display()), "name one with --workspace")
+    })?;
+    if folder.parent().is_none() {
+        let help = "name the folder that the program works in with --workspace";
+        return Err(usage("the workspace cannot be the root of the file system".to_owned(), help));
+    }
+    Ok(folder)
+}
+
+/// Under Actions whoever changed the workflow typed this, so that only a host policy could allow it.
+fn refuse_weakening(exec: &Exec, environ: &Environ, workspace: &Path, here: &Path) -> Result<(), Failure> {
+    if !environ.in_actions() {
+        return Ok(());
+    }
+    let refused = |what: String| {
+        Err(Failure::Policy(format!(
+            "{what} is refused under GitHub Actions without a host policy that allows it"
+        )))
+    };
+    if exec.network == Network::Host {
+        return refused("--network host".to_owned());
+    }
+    match exec.write.iter().find(|path| !absolute(path, here).starts_with(workspace)) {
+        Some(path) => refused(format!("--write {}, which is outside of the workspace,", path.display())),
+        None => Ok(()),
+    }
+}
+
+/// `path` from `here`, without `.` and `..`, and without a look at the file system.
+fn absolute(path: &Path, here: &Path) -> PathBuf {
+    let mut absolute = PathBuf::new();
+    for part in here.join(path).components() {
+        match part {
+            std::path::Component::ParentDir => {
+                absolute.pop();
+            }
+            std::path::Component::CurDir => {}
+            other => absolute.push(other),
+        }
+    }
+    absolute
+}
+
+/// Where and how the program is to run.
+struct Place<'a> {
+    exec: &'a Exec,
+    environ: &'a Environ,
+    here: &'a Path,
+    workspace: &'a Path,
+    tier: Tier,
+    sandbox: &'a Sandbox,
+}
+
+impl Place<'_> {
+    fn launch(&self, scratch: &Path) -> Result<Launch, Failure> {
+        let layout = Layout::of(self.tier, scratch);
+        let mut view = View {
+            workspace: Some(self.workspace.to_owned()),
+            hidden: hidden(),
+            read: self.readable()?,
+            write: self.writable()?,
+        };
+        if let Some(cache) = self.environ.path("RUNNER_TOOL_CACHE").and_then(|path| path.canonicalize().ok())
+        {
+            view.read.push(cache);
+        }
+        let Some((name, args)) = self.exec.argv.split_first() else {
+            return Err(usage("there is no program".to_owned(), "write it after `--`"));
+        };
+        let program = self.program(name)?;
+        view.read.extend(program.prefixes);
+        Ok(Launch {
+            program: program.program,
+            args: args.to_vec(),
+            env: self.environment(&layout),
+            cwd: if self.here.starts_with(self.workspace) { self.here } else { self.workspace }.to_owned(),
+            confinement: Some(Confinement {
+                tier: self.tier,
+                view,
+                network: self.exec.network,
+                ports: Vec::new(),
+                unix_sockets: false,
+                limits: self.limits(),
+            }),
+            private: Vec::new(),
+        })
+    }
+
+    fn limits(&self) -> KernelLimits {
+        KernelLimits {
+            memory: self.exec.memory,
+            processes: self.exec.processes,
+            // A program without a time limit may compute for as long as it lives: a year says that.
+            cpu: self.exec.timeout.map_or(Duration::from_hours(24 * 365), |timeout| timeout * 2),
+            scratch: self.exec.scratch,
+            inodes: KernelLimits::inodes_of(self.exec.scratch),
+        }
+    }
+
+    /// The program, with what it needs: what a path names from here, else what the caller's PATH finds.
+    fn program(&self, name: &OsStr) -> Result<Interpreter, Failure> {
+        let path = Path::new(name);
+        let found = if path.components().count() > 1 || path.is_absolute() {
+            absolute(path, self.here)
+        } else {
+            interpreters::on_path(name, self.environ).ok_or_else(|| {
+                let what = format!("{} is not found on PATH", path.display());
+                host(what, "name it by its whole path, or install it")
+            })?
+        };
+        let place =
+            interpreters::Place { workspace: self.workspace, environ: self.environ, sandbox: self.sandbox };
+        place.describe(&found).map_err(|missing| host(missing.what, missing.remedy))
+    }
+
+    fn readable(&self) -> Result<Vec<PathBuf>, Failure> {
+        let canonical = |path: &PathBuf| {
+            self.here.join(path).canonicalize().map_err(|error| {
+                usage(format!("--read {} cannot be used: {error}", path.display()), "name a path that exists")
+            })
+        };
+        self.exec.read.iter().map(canonical).collect()
+    }
+
+    fn writable(&self) -> Result<Vec<PathBuf>, Failure> {
+        self.exec.write.iter().map(|path| self.writable_at(path)).collect()
+    }
+
+    fn writable_at(&self, path: &Path) -> Result<PathBuf, Failure> {
+        let wrong = |why: String, help: &str| usage(format!("--write {} {why}", path.display()), help);
+        let whole = absolute(path, self.here);
+        let Ok(inside) = whole.strip_prefix(self.workspace) else {
+            let there = whole.canonicalize();
+            let there =
+                there.map_err(|error| wrong(format!("cannot be used: {error}"), "create it first"))?;
+            if self.workspace.starts_with(&there) {
+                return Err(wrong(
+                    "would make .git writable".to_owned(),
+                    "name a folder beside the workspace",
+                ));
+            }
+            return Ok(there);
+        };
+        let covers = inside.as_os_str().is_empty()
+            || hidden().iter().any(|hidden| inside.components().any(|part| part.as_os_str() == hidden));
+        if covers {
+            let help = "name the folders that the program writes, such as `build`";
+            return Err(wrong("would make .git or .rungate writable".to_owned(), help));
+        }
+        writable::provide(self.workspace, inside).map_err(|problem| {
+            wrong(problem.to_string(), "name a path that is no link and leads through none")
+        })
+    }
+
+    /// The whole environment: what every program may know, and what was asked for by name.
+    fn environment(&self, layout: &Layout) -> Vec<(OsString, OsString)> {
+        let mut env: std::collections::BTreeMap<OsString, OsString> = ["PATH", "LANG", "TZ"]
+            .into_iter()
+            .filter_map(|name| Some((name.into(), self.environ.os(name)?.to_owned())))
+            .collect();
+        env.insert("HOME".into(), layout.home.clone().into());
+        env.insert("TMPDIR".into(), layout.tmp.clone().into());
+        for (name, value) in &self.exec.env {
+            let value = value.clone().or_else(|| self.environ.os(name).map(ToOwned::to_owned));
+            env.extend(value.map(|value| (name.into(), value)));
+        }
+        env.into_iter().collect()
+    }
+}
+
+/// A way out for one of the program's streams: nothing that is known to be secret passes, and under Actions no command.
+fn sink(environ: &Environ, stream: &impl AsFd) -> Result<Writer<File>, Failure> {
+    let file = stream.as_fd().try_clone_to_owned().map(File::from).map_err(|error| {
+        host(format!("standard output cannot be used: {error}"), "start rungate with its three streams open")
+    })?;
+    let registry = Registry::default();
+    for value in known_secrets(environ) {
+        let _short_ones_are_no_tokens = registry.add(value);
+    }
+    Ok(if environ.in_actions() {
+        Writer::guarded(&registry, Form::Text, file)
+    } else {
+        Writer::new(&registry, file)
+    })
+}
+
+fn not_started(error: &PassError) -> Failure {
+    use std::error::Error as _;
+    let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    let remedy = match error {
+        PassError::Setup(setup) => setup.call.remedy(setup.errno),
+        PassError::Spawn(_) | PassError::Watch(_) => None,
+    };
+    host(format!("{error}{source}"), remedy.unwrap_or("`rungate doctor` tells what this host can do"))
+}

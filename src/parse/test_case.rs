@@ -1,0 +1,165 @@
+//! One test of a report, whatever the report's format: what it says of itself, and the finding that it is when it
+//! failed.
+//!
+//! Owns what a failed test looks like to people. Where in a format these things stand is not known here.
+
+use std::time::Duration;
+
+use crate::finding::{Finding, Level};
+use crate::parse::options::{MAX_MESSAGE, Options};
+use crate::parse::output::{self, Output, plain};
+use crate::parse::stack;
+use crate::parse::text;
+use crate::parse::{Item, Test, TestOutcome};
+
+/// Most text of one failure that is looked at, in bytes. What is shown is cut shorter.
+pub(super) const MAX_TEXT: usize = 2 * MAX_MESSAGE;
+
+/// Longest name of a test or a suite that is kept, in bytes.
+const MAX_NAME: usize = 4 << 10;
+
+/// A test while it is read.
+#[derive(Debug, Default)]
+pub(super) struct TestCase {
+    /// What it belongs to.
+    pub(super) suite: String,
+    /// Its name.
+    pub(super) name: String,
+    /// The rule of its finding, where that is something else than its name.
+    pub(super) rule: Option<String>,
+    /// Where the report says that it stands.
+    pub(super) file: Option<String>,
+    /// The line in `file`.
+    pub(super) line: Option<u32>,
+    /// The column in `line`.
+    pub(super) column: Option<u32>,
+    /// How long it took.
+    pub(super) duration: Option<Duration>,
+    /// It did not run.
+    pub(super) skipped: bool,
+    /// How it failed.
+    pub(super) failure: Option<Failure>,
+}
+
+/// How a test failed.
+#[derive(Debug, Default)]
+pub(super) struct Failure {
+    /// The report's word for the kind of failure, for the manifest's `map`.
+    pub(super) word: &'static str,
+    /// What the report calls the message.
+    pub(super) message: String,
+    /// What it tells besides: most often a stack.
+    pub(super) details: String,
+}
+
+impl Failure {
+    /// The message, and the details unless they begin with it.
+    fn text(&self) -> String {
+        let (message, details) = (plain(&self.message), plain(&self.details));
+        // The first line of a stack is often indented, which means something there.
+        let (message, details) = (message.trim(), details.trim_matches('\n').trim_end());
+        if message.is_empty() || details.trim_start().starts_with(message) {
+            return details.to_owned();
+        }
+        if linter_place(details).is_some_and(|(_, _, rest)| rest == message) {
+            return message.to_owned();
+        }
+        if details.is_empty() { message.to_owned() } else { format!("{message}\n\n{details}") }
+    }
+
+    /// Appends another failure of the same test.
+    pub(super) fn add(&mut self, other: &Self) {
+        if self.details.len() < MAX_TEXT {
+            for text in ["\n\n", &other.text()] {
+                self.details.push_str(text);
+            }
+        }
+    }
+}
+
+impl TestCase {
+    /// Hands over the finding, when the test failed, and the test.
+    pub(super) fn give(mut self, out: &mut Output<'_>) {
+        let outcome = match (&self.failure, self.skipped) {
+            (Some(_), _) => TestOutcome::Failed,
+            (None, true) => TestOutcome::Skipped,
+            (None, false) => TestOutcome::Passed,
+        };
+        if let Some(failure) = self.failure.take() {
+            let level = level(failure.word, out.options);
+            let finding = self.finding(level, &failure, out);
+            out.give(Item::Finding(Box::new(finding)));
+        }
+        let name = |name: String| match plain(&name) {
+            plain if plain.len() > MAX_NAME => text::cut(plain.into_owned(), MAX_NAME),
+            std::borrow::Cow::Owned(plain) => plain,
+            std::borrow::Cow::Borrowed(_) => name,
+        };
+        let test = Test { suite: name(self.suite), name: name(self.name), outcome, duration: self.duration };
+        out.give(Item::Test(test));
+    }
+
+    /// The finding of `failure`, at the place that the report names, else at the one that the stack shows.
+    pub(super) fn finding(&self, level: Level, failure: &Failure, out: &Output<'_>) -> Finding {
+        let text = failure.text();
+        let named = out.location(self.file.as_deref(), self.line, self.column);
+        let location = match (&named.path, named.start_line) {
+            (Some(_), Some(_)) => named,
+            (path, _) => {
+                let wanted = stack::Wanted { path: path.as_deref(), class: &self.suite };
+                match stack::place(&text, &wanted, &out.options.paths) {
+                    Some(found) => found,
+                    None => named,
+                }
+            }
+        };
+        let mut finding = out.finding(level, &text, &format!("{} failed", self.title())).at(location);
+        finding.title = output::title(&self.title());
+        finding.rule = output::title(self.rule.as_deref().unwrap_or(&self.name));
+        finding
+    }
+
+    /// The test's name, with its suite before it unless the name begins with that.
+    fn title(&self) -> String {
+        match (self.suite.trim(), self.name.trim()) {
+            ("", "") => "a test without a name".to_owned(),
+            ("", only) | (only, "") => only.to_owned(),
+            (suite, name) if name.starts_with(suite) => name.to_owned(),
+            (suite, name) if suite.len() > MAX_SUITE => {
+                format!("{name} ({})", text::cut(suite.to_owned(), MAX_SUITE))
+            }
+            (suite, name) => format!("{suite}: {name}"),
+        }
+    }
+}
+
+/// Longest suite that stands before a name in a title.
+const MAX_SUITE: usize = 256;
+
+/// The level of a failure: what the manifest maps its `word` to, else what it says for tools that give no level.
+pub(super) fn level(word: &str, options: &Options) -> Level {
+    let mapped = options.map.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+    mapped.map(|(_, level)| *level).or(options.level).unwrap_or(Level::Failure)
+}
+
+/// A duration in decimal seconds. Some tools write `1,234.5`, and some a unit.
+pub(super) fn seconds(written: &str) -> Option<Duration> {
+    let written = written.trim().trim_end_matches('s');
+    let seconds: f64 = match written.parse() {
+        Ok(seconds) => seconds,
+        Err(_) => written.replace(',', "").parse().ok()?,
+    };
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Whether a suite's name is a script's, as Pester has it.
+pub(super) fn is_script(name: &str) -> bool {
+    name.get(name.len().saturating_sub(4)..).is_some_and(|end| end.eq_ignore_ascii_case(".ps1"))
+}
+
+/// What linters write before a message: `line 3, col 7, …`.
+pub(super) fn linter_place(details: &str) -> Option<(u32, u32, &str)> {
+    let (line, rest) = details.trim_start().strip_prefix("line ")?.split_once(", col ")?;
+    let (column, rest) = rest.split_once(", ")?;
+    Some((line.parse().ok()?, column.parse().ok()?, rest))
+}

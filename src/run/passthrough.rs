@@ -1,0 +1,245 @@
+//! One program in a sandbox, with its output passed on as it comes. No step, no plan, no record.
+//!
+//! Each stream has a thread of its own, which waits as long as its reader takes nothing: neither the clock nor a signal
+//! is held up by that.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::redact::writer::Writer;
+use crate::run::ladder::{Action, Ladder};
+use crate::sandbox::child::{Child, Sandbox, sweep_strays};
+use crate::sandbox::init::Order;
+use crate::sandbox::launch::Launch;
+use crate::sandbox::status::{FRAME, SetupError, Status};
+
+/// How long output may stay open after everything that we started is dead, when somebody else holds it.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long killing what a dead helper left behind may take.
+const SWEEP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How the program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself.
+    Exited(i32),
+    /// By a signal.
+    Signaled(i32),
+    /// Its time was up.
+    TimedOut,
+    /// Its helper was killed, and everything with it.
+    Lost,
+}
+
+/// Why there is nothing to say about the program.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// It could not be started.
+    #[error(transparent)]
+    Spawn(#[from] crate::sandbox::child::SpawnError),
+    /// It could not be started, as the helper found.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// This process cannot watch over it.
+    #[error("failed to watch over the program")]
+    Watch(#[from] io::Error),
+}
+
+/// Runs `launch`, passes its output to `sinks` (standard output, then standard error) and hands signals on to it. After
+/// `timeout` it is stopped, with `grace` to end by itself.
+///
+/// # Errors
+/// Fails when the program could not be started. However it ends is no error.
+pub async fn run(
+    sandbox: &Sandbox,
+    launch: &Launch,
+    sinks: [Writer<File>; 2],
+    timeout: Option<Duration>,
+    grace: Duration,
+) -> Result<Ended, PassError> {
+    // Before anything is started: a signal that comes meanwhile must not end this process.
+    let signals = Signals::listen()?;
+    let mut child = sandbox.spawn(launch)?;
+    let mut copies = Vec::with_capacity(sinks.len());
+    for (stream, sink) in [&mut child.stdout, &mut child.stderr].into_iter().zip(sinks) {
+        // Taken out of the child, so that it is closed as soon as nobody reads what is copied from it: then the program
+        // is told, as it would be without us.
+        let stream = std::mem::replace(stream, File::open("/dev/null")?.into());
+        copies.push(copy(stream, sink)?);
+    }
+    let status = pipe::Receiver::from_owned_fd(child.status.try_clone()?)?;
+    let watch =
+        Watch { child, ladder: Ladder::new(), grace, until: timeout.map(|time| Instant::now() + time) };
+    let (told, child) = watch.until_dead(status, signals).await;
+    let result = told.ended();
+    for mut copied in copies {
+        // A reader that is slow gets all of it; but nobody waits for a stream that something which escaped holds open.
+        let patient = told.swept && !matches!(result, Ok(Ended::TimedOut));
+        if patient {
+            let _ = (&mut copied).await;
+        } else {
+            let _ = tokio::time::timeout(DRAIN_PATIENCE, copied).await;
+        }
+    }
+    drop(child);
+    result
+}
+
+/// Copies everything from `stream` to `sink` on a thread of its own.
+fn copy(stream: OwnedFd, mut sink: Writer<File>) -> io::Result<oneshot::Receiver<()>> {
+    let (done, copied) = oneshot::channel();
+    std::thread::Builder::new().spawn(move || {
+        let mut stream = File::from(stream);
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) if sink.write_all(&buffer[..count]).is_err() => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        drop(stream);
+        // Whatever it has kept back is written now; a reader that is gone does not want it.
+        let _ = sink.finish();
+        let _ = done.send(());
+    })?;
+    Ok(copied)
+}
+
+/// Signals that are handed on.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.interrupt.recv() => Order::Interrupt,
+            _ = self.terminate.recv() => Order::Terminate,
+            _ = self.hangup.recv() => Order::Terminate,
+        }
+    }
+}
+
+/// What was heard of the program.
+#[derive(Default)]
+struct Told {
+    end: Option<Ended>,
+    setup: Option<SetupError>,
+    timed_out: bool,
+    swept: bool,
+}
+
+impl Told {
+    fn frame(&mut self, frame: &[u8; FRAME]) {
+        match Status::decode(frame) {
+            Some(Status::Failed { call, errno }) => self.setup = Some(SetupError { call, errno }),
+            Some(Status::Exited { code }) => self.end = Some(Ended::Exited(code)),
+            Some(Status::Signaled { signal }) => self.end = Some(Ended::Signaled(signal)),
+            Some(Status::Swept { .. }) => self.swept = true,
+            Some(Status::Started { .. }) | None => {}
+        }
+    }
+
+    fn ended(&self) -> Result<Ended, PassError> {
+        match (&self.setup, &self.end) {
+            (Some(setup), _) => Err(PassError::Setup(*setup)),
+            (None, _) if self.timed_out => Ok(Ended::TimedOut),
+            (None, Some(end)) => Ok(end.clone()),
+            (None, None) => Ok(Ended::Lost),
+        }
+    }
+}
+
+/// A program that is watched.
+struct Watch {
+    child: Child,
+    ladder: Ladder,
+    grace: Duration,
+    until: Option<Instant>,
+}
+
+impl Watch {
+    /// Watches until the helper has closed its status pipe, and so until nothing of the program is left.
+    async fn until_dead(mut self, mut status: pipe::Receiver, mut signals: Signals) -> (Told, Child) {
+        let mut told = Told::default();
+        let (mut bytes, mut word) = (Vec::new(), [0_u8; 64]);
+        let mut terminated = false;
+        loop {
+            let due =
+                self.ladder.due().or(self.until.filter(|_| self.ladder.is_calm() && told.end.is_none()));
+            tokio::select! {
+                biased;
+                order = signals.next() => {
+                    // Somebody who asks twice does not want to wait for the program's consent.
+                    let order = if terminated && order == Order::Terminate { Order::Kill } else { order };
+                    terminated |= order == Order::Terminate;
+                    self.child.order(order);
+                }
+                () = sleep_until(due) => self.climb(&mut told),
+                read = status.read(&mut word) => match read {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => {
+                        bytes.extend_from_slice(&word[..count]);
+                        while let Some((frame, rest)) = bytes.split_first_chunk::<FRAME>() {
+                            told.frame(frame);
+                            bytes = rest.to_vec();
+                        }
+                    }
+                },
+            }
+        }
+        if !told.swept && told.setup.is_none() {
+            self.child.force_kill();
+        }
+        self.child.reap();
+        if !told.swept && told.setup.is_none() {
+            let _count = sweep_strays(SWEEP_PATIENCE);
+        }
+        (told, self.child)
+    }
+
+    /// The time is up, or has been for so long that the next rung is due.
+    fn climb(&mut self, told: &mut Told) {
+        let now = Instant::now();
+        let action = if self.ladder.is_calm() {
+            told.timed_out = true;
+            self.ladder.begin(now, self.grace)
+        } else {
+            self.ladder.climb(now)
+        };
+        match action {
+            Action::Order(order, _) => self.child.order(order),
+            Action::Force => self.child.force_kill(),
+        }
+    }
+}
+
+/// Ends at `due`, never without one.
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

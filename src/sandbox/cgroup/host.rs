@@ -1,0 +1,230 @@
+//! Where the host lets us make groups, and what keeps them from limiting more.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+
+use super::{Controller, write};
+
+/// What keeps groups from limiting everything.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// There is no cgroup file system at all.
+    #[error("no cgroup file system is mounted")]
+    NotMounted,
+    /// There is the old version only.
+    #[error("this host has cgroup version 1 only")]
+    OldVersion,
+    /// This process's group is not below what is mounted.
+    #[error("the cgroup of this process is not visible here")]
+    NotVisible,
+    /// Version 2 is there, but the controllers belong to version 1.
+    #[error("cgroup version 2 is mounted without the controllers {0}: they are bound to version 1")]
+    BoundToOldVersion(String),
+    /// The parent group does not hand the controllers down.
+    #[error("the cgroup {} is not given the controllers {missing}", path.display())]
+    NotGiven {
+        /// Names of the controllers.
+        missing: String,
+        /// The group.
+        path: PathBuf,
+    },
+    /// Controllers cannot be handed down, because processes sit in the group that would do it.
+    #[error("the cgroup {} cannot hand controllers down: processes sit in it", .0.display())]
+    Busy(PathBuf),
+    /// The group belongs to somebody else.
+    #[error("the cgroup {} is not delegated to this user ({errno:?})", path.display())]
+    NotDelegated {
+        /// The group.
+        path: PathBuf,
+        /// The kernel's word.
+        errno: Errno,
+    },
+}
+
+impl Problem {
+    /// What mends it.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::NotMounted | Self::NotVisible => {
+                "mount cgroup2 at /sys/fs/cgroup where the runner can see it; in a container, give it a cgroup namespace and a writable mount"
+            }
+            Self::OldVersion | Self::BoundToOldVersion(_) => {
+                "start the host with the unified hierarchy: kernel parameter `systemd.unified_cgroup_hierarchy=1`, or `cgroup_no_v1=all`"
+            }
+            Self::NotGiven { .. } | Self::NotDelegated { .. } => {
+                "run the runner as a systemd unit with `Delegate=yes` and `DelegateSubgroup=runner` (systemd 254 or newer)"
+            }
+            Self::Busy(_) => {
+                "add `DelegateSubgroup=runner` to `Delegate=yes` in the runner's unit (systemd 254 or newer), so that its own processes leave the unit's root cgroup"
+            }
+        }
+    }
+}
+
+/// What was found.
+pub(super) struct Found {
+    pub(super) base: Option<PathBuf>,
+    pub(super) controllers: Vec<Controller>,
+    pub(super) problem: Option<Problem>,
+}
+
+impl Found {
+    const fn nothing(problem: Problem) -> Self {
+        Self { base: None, controllers: Vec::new(), problem: Some(problem) }
+    }
+}
+
+/// Looks at the host whose files lie below `root`.
+pub(super) fn look(root: &Path) -> Found {
+    let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
+    let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let mut mounts = mounts.lines().filter_map(Mount::parse);
+    let old = mounts.clone().any(|mount| mount.kind == "cgroup");
+    let Some(mount) = mounts.find(|mount| mount.kind == "cgroup2") else {
+        return Found::nothing(if old { Problem::OldVersion } else { Problem::NotMounted });
+    };
+    let top = below(root, &mount.point);
+    let Some(own) = groups.lines().find_map(|line| line.strip_prefix("0::")).and_then(|path| {
+        // A path that leaves the namespace of this process begins with `/..`.
+        let inside = Path::new(path).strip_prefix(&mount.top).ok()?;
+        (!path.contains("..")).then(|| top.join(inside))
+    }) else {
+        return Found::nothing(Problem::NotVisible);
+    };
+    // The parent comes first: with a sub-group for the runner's own processes it is the delegated and empty one, while
+    // our own group has at least us in it.
+    let parent = if own == top { None } else { own.parent().map(Path::to_owned) };
+    let mut best: Option<Found> = None;
+    for base in parent.into_iter().chain([own]) {
+        let found = at(&base, &top, old);
+        let is_better = best.as_ref().is_none_or(|best| found.rank() > best.rank());
+        if is_better {
+            best = Some(found);
+        }
+    }
+    best.unwrap_or_else(|| Found::nothing(Problem::NotVisible))
+}
+
+impl Found {
+    /// Orders what was found: a place before none, then by what it can limit.
+    fn rank(&self) -> (bool, usize) {
+        (self.base.is_some(), self.controllers.len())
+    }
+}
+
+/// What groups made in `base` could do.
+fn at(base: &Path, top: &Path, old: bool) -> Found {
+    for name in ["", "cgroup.procs"] {
+        if let Err(errno) = access(&base.join(name), AccessFlags::W_OK) {
+            return Found::nothing(Problem::NotDelegated { path: base.to_owned(), errno });
+        }
+    }
+    let available = names(&base.join("cgroup.controllers"));
+    let control = base.join("cgroup.subtree_control");
+    let mut problem = None;
+    let missing: Vec<&str> =
+        Controller::ALL.map(Controller::name).into_iter().filter(|name| !has(&available, name)).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        problem = Some(if base == top && old {
+            Problem::BoundToOldVersion(missing)
+        } else {
+            Problem::NotGiven { missing, path: base.to_owned() }
+        });
+    }
+    let mut controllers = Vec::new();
+    for controller in Controller::ALL {
+        if !has(&available, controller.name()) {
+            continue;
+        }
+        let enabled = || has(&names(&control), controller.name());
+        match if enabled() { Ok(()) } else { write(&control, &format!("+{controller}")) } {
+            Ok(()) if enabled() => controllers.push(controller),
+            Ok(()) => {}
+            Err(error) => problem = Some(refused(base, &error)),
+        }
+    }
+    Found { base: Some(base.to_owned()), controllers, problem }
+}
+
+fn refused(base: &Path, error: &io::Error) -> Problem {
+    match Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)) {
+        Errno::EBUSY => Problem::Busy(base.to_owned()),
+        errno => Problem::NotDelegated { path: base.to_owned(), errno },
+    }
+}
+
+/// The controllers that a file of the kernel lists.
+fn names(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.split_ascii_whitespace().map(|word| word.trim_start_matches('+').to_owned()).collect()
+}
+
+fn has(names: &[String], name: &str) -> bool {
+    names.iter().any(|other| other == name)
+}
+
+/// The absolute `path` as it lies below `root`.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// A line of `/proc/self/mountinfo`.
+#[derive(Clone)]
+struct Mount<'a> {
+    kind: &'a str,
+    /// The folder of the file system that is mounted.
+    top: PathBuf,
+    point: PathBuf,
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        // A variable number of optional fields ends with a lone hyphen.
+        let (place, kind) = line.split_once(" - ")?;
+        let mut fields = place.split(' ').skip(3);
+        let (top, point) = (unescaped(fields.next()?), unescaped(fields.next()?));
+        Some(Self { kind: kind.split(' ').next()?, top, point })
+    }
+}
+
+/// Blanks and the like are written as a backslash and three octal digits.
+fn unescaped(text: &str) -> PathBuf {
+    let mut rest = text;
+    let mut path = String::new();
+    while let Some((plain, escaped)) = rest.split_once('\\') {
+        path.push_str(plain);
+        let digits = escaped.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match digits {
+            Some(byte) if byte.is_ascii() => {
+                path.push(char::from(byte));
+                rest = &escaped[3..];
+            }
+            _ => {
+                path.push('\\');
+                rest = escaped;
+            }
+        }
+    }
+    path.push_str(rest);
+    path.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_read_with_blanks_and_optional_fields() {
+        let line = "36 25 0:31 /a\\040b /sys/fs/cg\\134x rw,nosuid shared:9 master:2 - cgroup2 cgroup2 rw,nsdelegate";
+        let mount = Mount::parse(line).unwrap();
+        assert_eq!((mount.kind, mount.top, mount.point), ("cgroup2", "/a b".into(), "/sys/fs/cg\\x".into()));
+        assert!(Mount::parse("36 25 0:31 /").is_none());
+        assert_eq!(unescaped("a\\9\\"), Path::new("a\\9\\"));
+    }
+}

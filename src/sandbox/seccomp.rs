@@ -1,0 +1,282 @@
+//! The system call filter of a payload, compiled by the executor and installed by the payload last of all.
+//!
+//! It is a list of what is denied: what a build or a test has no use for and what has led out of sandboxes before. Denied
+//! calls fail, they do not kill: a program that only tries finds another way. It must not know what is run.
+//!
+//! - `EPERM`: mounts, namespaces, tracing, keys, kernel interfaces, sockets of rare families.
+//! - `ENOSYS`: `clone3`, whose flags a filter cannot see, `io_uring`, whose work it cannot see, and every number that did
+//!   not exist when this list was made. Programs fall back to the older call. The same comparison covers all numbers of
+//!   the x32 form on x86-64, the ones that x32 has for itself (512 to 547) included.
+//! - A call of a foreign architecture (`int 0x80`) kills the process: its numbers mean something else.
+//!
+//! What a filter sees are numbers, never memory: paths and addresses are for Landlock and the namespaces.
+
+use std::collections::BTreeMap;
+
+use nix::errno::Errno;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, sock_filter,
+};
+
+use crate::manifest::model::Network;
+use crate::sandbox::confinement::{Confinement, Tier};
+
+mod calls;
+
+/// First Landlock version that keeps a payload from the abstract Unix sockets of others.
+const SCOPES: u32 = 6;
+
+/// Bytes of one instruction: a code of 16 bits, two jumps of 8, an operand of 32.
+const INSTRUCTION: usize = 8;
+
+/// Most instructions that the kernel takes.
+const MAX_INSTRUCTIONS: usize = 4096;
+
+/// What a payload may do beyond what every payload may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Without namespaces, processes, IPC objects and sockets of the host must be kept out of reach here.
+    pub tier: Tier,
+    /// The network.
+    pub network: Network,
+    /// Whether only some TCP ports may be connected to, which Landlock enforces for plain TCP sockets alone.
+    pub some_ports: bool,
+    /// Whether the payload may create Unix sockets that could reach processes outside.
+    pub unix_sockets: bool,
+}
+
+impl Rules {
+    /// The rules of `confinement` on a host with this version of Landlock, 0 meaning none.
+    #[must_use]
+    pub fn of(confinement: &Confinement, landlock: u32) -> Self {
+        // Abstract addresses belong to the network namespace. With the host's, a payload with its own files could still
+        // talk to the host's daemons, unless Landlock scopes hold it.
+        let alone = match (confinement.tier, confinement.network) {
+            (Tier::Namespaces, Network::None) => true,
+            (Tier::Namespaces, Network::Host) => landlock >= SCOPES,
+            (Tier::Landlock | Tier::None, _) => false,
+        };
+        Self {
+            tier: confinement.tier,
+            network: confinement.network,
+            some_ports: !confinement.ports.is_empty(),
+            unix_sockets: alone || confinement.unix_sockets,
+        }
+    }
+}
+
+/// A filter, ready for the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program(BpfProgram);
+
+/// Why there is no filter.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The rules cannot be expressed.
+    #[error("the system call filter cannot be compiled")]
+    Rules(#[from] BackendError),
+    /// The list of calls was made for other processors.
+    #[error("no system call filter exists for this processor")]
+    Processor,
+}
+
+/// Compiles `rules` for this processor. Pure.
+///
+/// # Errors
+/// Fails on a processor other than x86-64 and arm64.
+pub fn program(rules: Rules) -> Result<Program, CompileError> {
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|_| CompileError::Processor)?;
+    let audit = match arch {
+        TargetArch::x86_64 => 0xC000_003E,
+        TargetArch::aarch64 => 0xC000_00B7,
+        TargetArch::riscv64 => return Err(CompileError::Processor),
+    };
+    let denied = SeccompFilter::new(
+        denied(rules)?,
+        SeccompAction::Allow,
+        SeccompAction::Errno(Errno::EPERM as u32),
+        arch,
+    )?;
+    let mut program = prologue(audit);
+    program.extend(BpfProgram::try_from(denied)?);
+    Ok(Program(program))
+}
+
+impl Program {
+    /// The filter as bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.0.len() * INSTRUCTION);
+        for instruction in &self.0 {
+            bytes.extend_from_slice(&instruction.code.to_le_bytes());
+            bytes.extend_from_slice(&[instruction.jt, instruction.jf]);
+            bytes.extend_from_slice(&instruction.k.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads a filter back; nothing when the bytes cannot be one. The kernel checks what it means.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (instructions, rest) = bytes.as_chunks::<INSTRUCTION>();
+        if !rest.is_empty() || instructions.is_empty() || instructions.len() > MAX_INSTRUCTIONS {
+            return None;
+        }
+        let read = |&[c0, c1, jt, jf, k @ ..]: &[u8; INSTRUCTION]| sock_filter {
+            code: u16::from_le_bytes([c0, c1]),
+            jt,
+            jf,
+            k: u32::from_le_bytes(k),
+        };
+        Some(Self(instructions.iter().map(read).collect()))
+    }
+
+    /// Puts this thread and all that it starts under the filter, for good. Also sets `no_new_privs`, without which the
+    /// kernel takes no filter from an ordinary user.
+    ///
+    /// # Errors
+    /// Returns the kernel's word when it refuses.
+    pub fn install(&self) -> Result<(), Errno> {
+        use seccompiler::Error;
+        seccompiler::apply_filter(&self.0).map_err(|error| match error {
+            Error::Prctl(source) | Error::Seccomp(source) => {
+                Errno::from_raw(source.raw_os_error().unwrap_or(libc::EINVAL))
+            }
+            _ => Errno::EINVAL,
+        })
+    }
+}
+
+/// What stands before the list: seccompiler knows one answer a filter and compares numbers for equality only. A second
+/// filter was rejected: each one costs every system call of the payload.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "numbers of system calls are small and not negative"
+)]
+fn prologue(audit: u32) -> BpfProgram {
+    let load = |offset| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset);
+    let answer = |action: SeccompAction| statement(libc::BPF_RET | libc::BPF_K, action.into());
+    let unless = |test, k, over| sock_filter { jf: over, ..statement(libc::BPF_JMP | libc::BPF_K | test, k) };
+    let no_such_call = || answer(SeccompAction::Errno(Errno::ENOSYS as u32));
+    // Offsets of `arch` and `nr` in the kernel's `struct seccomp_data`.
+    let mut program = vec![
+        load(4),
+        sock_filter { jt: 1, ..unless(libc::BPF_JEQ, audit, 0) },
+        answer(SeccompAction::KillProcess),
+        load(0),
+        unless(libc::BPF_JGT, calls::NEWEST, 1),
+        no_such_call(),
+    ];
+    for &number in calls::ABSENT {
+        program.extend([unless(libc::BPF_JEQ, number as u32, 1), no_such_call()]);
+    }
+    program
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "codes of classic BPF have 16 bits")]
+fn statement(code: u32, k: u32) -> sock_filter {
+    sock_filter { code: code as u16, jt: 0, jf: 0, k }
+}
+
+/// Calls that are denied, each with the arguments that make it so; without any, always.
+type Denied = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn denied(rules: Rules) -> Result<Denied, BackendError> {
+    let mut denied: Denied = calls::ALWAYS.iter().map(|&number| (number, Vec::new())).collect();
+    for flag in calls::NEW_NAMESPACES {
+        deny(&mut denied, libc::SYS_clone, [has(0, flag)?])?;
+    }
+    // The kernel looks at half of the register, so a longer comparison could be talked past.
+    for code in [libc::TIOCSTI, libc::TIOCLINUX] {
+        deny(&mut denied, libc::SYS_ioctl, [is(1, code)?])?;
+    }
+    // 0 is what every program runs under, and all ones only asks.
+    deny(&mut denied, libc::SYS_personality, [is_not(0, 0)?, is_not(0, 0xFFFF_FFFF)?])?;
+    sockets(&mut denied, rules)?;
+    match rules.tier {
+        Tier::Namespaces => {}
+        Tier::Landlock | Tier::None => neighbours(&mut denied)?,
+    }
+    Ok(denied)
+}
+
+fn sockets(denied: &mut Denied, rules: Rules) -> Result<(), BackendError> {
+    // A pair is closed in itself, but one half of a datagram pair can still send to any address.
+    deny(denied, libc::SYS_socketpair, [is_not(0, AF_UNIX)?])?;
+    if !rules.unix_sockets {
+        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            deny(denied, libc::SYS_socketpair, [masked(1, 0xF, kind.unsigned_abs().into())?])?;
+        }
+    }
+    // With namespaces the network is the payload's own and empty.
+    let internet = rules.tier == Tier::Namespaces || rules.network == Network::Host;
+    let families = [
+        (rules.unix_sockets, AF_UNIX),
+        (internet, libc::AF_INET.unsigned_abs().into()),
+        (internet, libc::AF_INET6.unsigned_abs().into()),
+    ];
+    let others = families.iter().filter(|(allowed, _)| *allowed).map(|&(_, family)| is_not(0, family));
+    let others = others.collect::<Result<Vec<_>, _>>()?;
+    if others.is_empty() {
+        denied.insert(libc::SYS_socket, Vec::new());
+        return Ok(());
+    }
+    deny(denied, libc::SYS_socket, others)?;
+    for protocol in calls::RARE_PROTOCOLS {
+        deny(denied, libc::SYS_socket, [is_not(0, AF_UNIX)?, is(2, protocol)?])?;
+    }
+    if rules.some_ports {
+        // A connection that is made by sending passes by Landlock's check of connecting.
+        for (number, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
+            deny(denied, number, [has(flags, libc::MSG_FASTOPEN.unsigned_abs().into())?])?;
+        }
+    }
+    Ok(())
+}
+
+/// What keeps the processes and IPC objects of the same user out of reach when no namespace does.
+fn neighbours(denied: &mut Denied) -> Result<(), BackendError> {
+    denied.extend(calls::SHARED_IPC.iter().map(|&number| (number, Vec::new())));
+    for number in calls::OF_A_PROCESS {
+        deny(denied, number, [is_not(0, 0)?])?;
+    }
+    // "Which" and "who": only a process, only the caller. Each of `PRIO_PROCESS` and `IOPRIO_WHO_PROCESS` is the one
+    // kind that can name the caller alone.
+    for (number, one_process) in [(libc::SYS_setpriority, 0), (libc::SYS_ioprio_set, 1)] {
+        deny(denied, number, [is_not(0, one_process)?])?;
+        deny(denied, number, [is_not(1, 0)?])?;
+    }
+    Ok(())
+}
+
+const AF_UNIX: u64 = libc::AF_UNIX as u64;
+
+fn deny(
+    denied: &mut Denied,
+    number: i64,
+    when: impl Into<Vec<SeccompCondition>>,
+) -> Result<(), BackendError> {
+    denied.entry(number).or_default().push(SeccompRule::new(when.into())?);
+    Ok(())
+}
+
+fn is(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
+}
+
+fn is_not(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value)
+}
+
+fn has(argument: u8, flag: u64) -> Result<SeccompCondition, BackendError> {
+    masked(argument, flag, flag)
+}
+
+fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompCondition, BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(mask), value)
+}
+
+#[cfg(test)]
+mod tests;

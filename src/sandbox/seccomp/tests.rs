@@ -1,0 +1,261 @@
+//! The filter against the real kernel: a forked child installs it and makes the calls.
+
+#![expect(unsafe_code, reason = "makes system calls that no safe wrapper would")]
+
+use std::ffi::c_long;
+
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+use proptest::prelude::*;
+
+use super::*;
+
+const NAMESPACES: Rules =
+    Rules { tier: Tier::Namespaces, network: Network::None, some_ports: false, unix_sockets: true };
+const LANDLOCK: Rules =
+    Rules { tier: Tier::Landlock, network: Network::None, some_ports: false, unix_sockets: false };
+
+/// A call and what it must answer; 0 for anything but EPERM and ENOSYS of the filter.
+type Row = (c_long, [c_long; 5], i32);
+
+/// Runs `rows` in a child under the filter of `rules`; the first one that answers otherwise, if any.
+fn first_wrong(rules: Rules, rows: &[Row]) -> Option<usize> {
+    let program = program(rules).unwrap();
+    // SAFETY: the child makes system calls only and allocates nothing.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            let code = if program.install().is_err() {
+                251
+            } else {
+                let wrong = |&(number, [a, b, c, d, e], expected): &Row| {
+                    // SAFETY: every row is a call that fails or changes nothing but this child.
+                    let result = unsafe { libc::syscall(number, a, b, c, d, e, 0) };
+                    let errno = if result == -1 { Errno::last_raw() } else { 0 };
+                    let denied = errno == libc::EPERM || errno == libc::ENOSYS;
+                    if expected == 0 { denied } else { errno != expected }
+                };
+                rows.iter().position(wrong).unwrap_or(250)
+            };
+            // SAFETY: ends the child without the parent's clean-up.
+            unsafe { libc::_exit(i32::try_from(code).unwrap_or(252)) }
+        }
+        ForkResult::Parent { child } => match waitpid(child, None).unwrap() {
+            WaitStatus::Exited(_, 250) => None,
+            WaitStatus::Exited(_, code @ 0..250) => Some(usize::try_from(code).unwrap()),
+            other => panic!("{other:?}"),
+        },
+    }
+}
+
+fn check(rules: Rules, rows: &[Row]) {
+    // The child's answer is an exit code.
+    for rows in rows.chunks(200) {
+        if let Some(wrong) = first_wrong(rules, rows) {
+            panic!("{rules:?}: {:?}", rows[wrong]);
+        }
+    }
+}
+
+const BAD: c_long = -1;
+const SIGCHLD: c_long = libc::SIGCHLD as c_long;
+
+#[test]
+fn every_listed_call_fails_without_the_kernel_having_seen_it() {
+    for rules in [NAMESPACES, LANDLOCK] {
+        let rows: Vec<Row> = calls::ALWAYS.iter().map(|&number| (number, [BAD; 5], libc::EPERM)).collect();
+        check(rules, &rows);
+        let rows: Vec<Row> = calls::ABSENT.iter().map(|&number| (number, [BAD; 5], libc::ENOSYS)).collect();
+        check(rules, &rows);
+    }
+}
+
+#[test]
+fn numbers_nobody_has_looked_at_do_not_exist_and_x32_is_among_them() {
+    let x32 = 0x4000_0000;
+    let mut rows: Vec<Row> = (470..560).map(|number| (number, [BAD; 5], libc::ENOSYS)).collect();
+    rows.extend(calls::ALWAYS.iter().map(|&number| (number | x32, [BAD; 5], libc::ENOSYS)));
+    rows.extend((512..548).map(|number| (number | x32, [BAD; 5], libc::ENOSYS)));
+    rows.push((libc::SYS_socket | x32, [1, 1, 0, 0, 0], libc::ENOSYS));
+    check(NAMESPACES, &rows);
+}
+
+#[test]
+fn arguments_decide_where_a_call_has_honest_uses() {
+    // The kernel looks at the lower half of these registers only.
+    let high = 1 << 40;
+    let mut rows: Vec<Row> = vec![
+        (libc::SYS_ioctl, [0, 0x5412, 0, 0, 0], libc::EPERM),
+        (libc::SYS_ioctl, [0, 0x5412 | high, 0, 0, 0], libc::EPERM),
+        (libc::SYS_ioctl, [0, 0x541C, 0, 0, 0], libc::EPERM),
+        (libc::SYS_ioctl, [BAD, 0x5401, 0, 0, 0], 0),
+        (libc::SYS_personality, [0xFFFF_FFFF, 0, 0, 0, 0], 0),
+        (libc::SYS_personality, [0, 0, 0, 0, 0], 0),
+        (libc::SYS_personality, [0x0040_0000, 0, 0, 0, 0], libc::EPERM),
+        (libc::SYS_personality, [0x0004_0000, 0, 0, 0, 0], libc::EPERM),
+        // A thread without memory of its own is refused by the kernel itself, later.
+        (libc::SYS_clone, [0x0001_0000, 0, 0, 0, 0], 0),
+        (libc::SYS_pidfd_open, [1, 0, 0, 0, 0], 0),
+        (libc::SYS_memfd_create, [0, 0, 0, 0, 0], 0),
+        (libc::SYS_seccomp, [2, 0, 0, 0, 0], 0),
+        (libc::SYS_landlock_create_ruleset, [0, 0, 1, 0, 0], 0),
+    ];
+    for flag in calls::NEW_NAMESPACES.map(|flag| c_long::try_from(flag).unwrap()) {
+        rows.push((libc::SYS_clone, [flag | SIGCHLD, 0, 0, 0, 0], libc::EPERM));
+        rows.push((libc::SYS_clone, [flag | high | SIGCHLD, 0, 0, 0, 0], libc::EPERM));
+        rows.push((libc::SYS_clone, [flag | 0x1000_0000 | SIGCHLD, 0, 0, 0, 0], libc::EPERM));
+    }
+    check(NAMESPACES, &rows);
+    check(LANDLOCK, &rows);
+}
+
+/// Rows about `socket` and `socketpair` with the answer that is wanted.
+fn socket(family: c_long, kind: c_long, protocol: c_long, errno: i32) -> Row {
+    (libc::SYS_socket, [family, kind, protocol, 0, 0], errno)
+}
+
+fn pair(family: c_long, kind: c_long, errno: i32) -> Row {
+    (libc::SYS_socketpair, [family, kind, 0, 0, 0], errno)
+}
+
+#[test]
+fn sockets_are_of_three_families_and_plain_protocols() {
+    let rows = [
+        socket(1, 1, 0, 0),
+        socket(2, 1, 0, 0),
+        socket(10, 2, 0, 0),
+        socket(2, 1, 6, 0),
+        socket(16, 3, 0, libc::EPERM),
+        socket(17, 3, 0, libc::EPERM),
+        socket(38, 5, 0, libc::EPERM),
+        socket(40, 1, 0, libc::EPERM),
+        socket(2, 1, 262, libc::EPERM),
+        socket(10, 1, 132, libc::EPERM),
+        socket(2 | 1 << 40, 1, 256, libc::EPERM),
+        pair(1, 1, 0),
+        pair(1, 2, 0),
+        pair(30, 1, libc::EPERM),
+    ];
+    check(NAMESPACES, &rows);
+    check(Rules { network: Network::Host, ..NAMESPACES }, &rows);
+}
+
+#[test]
+fn without_namespaces_sockets_follow_the_network_and_the_consent_to_unix_sockets() {
+    let closed = [socket(1, 1, 0, libc::EPERM), socket(2, 1, 0, libc::EPERM), socket(10, 2, 0, libc::EPERM)];
+    check(LANDLOCK, &closed);
+    let pairs = [
+        pair(1, 1, 0),
+        pair(1, 5 | 0o2_000_000, 0),
+        pair(1, 2, libc::EPERM),
+        pair(1, 2 | 0o2_004_000, libc::EPERM),
+        pair(1, 3, libc::EPERM),
+    ];
+    check(LANDLOCK, &pairs);
+    let host = Rules { network: Network::Host, ..LANDLOCK };
+    check(host, &[socket(1, 1, 0, libc::EPERM), socket(2, 1, 0, 0), socket(10, 2, 0, 0)]);
+    check(host, &pairs);
+    let unix = Rules { unix_sockets: true, ..LANDLOCK };
+    check(unix, &[socket(1, 1, 0, 0), socket(2, 1, 0, libc::EPERM), pair(1, 2, 0)]);
+}
+
+#[test]
+fn some_ports_only_means_no_connection_by_sending() {
+    let open = Rules { network: Network::Host, ..NAMESPACES };
+    let fast = 0x2000_0000;
+    let rows = |errno| {
+        [
+            (libc::SYS_sendto, [BAD, 0, 0, fast, 0], errno),
+            (libc::SYS_sendmsg, [BAD, 0, fast, 0, 0], errno),
+            (libc::SYS_sendmmsg, [BAD, 0, 0, fast | 0x4000, 0], errno),
+            (libc::SYS_sendto, [BAD, 0, 0, 0x4000, 0], 0),
+        ]
+    };
+    check(open, &rows(0));
+    check(Rules { some_ports: true, ..open }, &rows(libc::EPERM));
+}
+
+#[test]
+fn neighbours_are_out_of_reach_where_no_namespace_hides_them() {
+    let other = 1;
+    let mut rows: Vec<Row> = vec![
+        (libc::SYS_prlimit64, [0, 7, 0, 0, 0], 0),
+        (libc::SYS_setpriority, [0, 0, 0, 0, 0], 0),
+        (libc::SYS_setpriority, [0, other, 0, 0, 0], libc::EPERM),
+        (libc::SYS_setpriority, [2, 0, 0, 0, 0], libc::EPERM),
+        (libc::SYS_ioprio_set, [1, 0, 2 << 13, 0, 0], 0),
+        (libc::SYS_ioprio_set, [3, 0, 2 << 13, 0, 0], libc::EPERM),
+        (libc::SYS_sched_setaffinity, [0, 0, 0, 0, 0], 0),
+    ];
+    rows.extend(calls::OF_A_PROCESS.map(|number| (number, [other, BAD, BAD, BAD, 0], libc::EPERM)));
+    rows.extend(calls::SHARED_IPC.iter().map(|&number| (number, [BAD; 5], libc::EPERM)));
+    check(LANDLOCK, &rows);
+    check(NAMESPACES, &[(libc::SYS_shmget, [0, 4096, 0o600, 0, 0], 0)]);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_call_of_a_foreign_architecture_kills() {
+    let program = program(NAMESPACES).unwrap();
+    // SAFETY: the child makes system calls only.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            // SAFETY: `getpid` of the 32-bit table takes nothing and touches no memory; the other ends the child.
+            unsafe {
+                if program.install().is_ok() {
+                    core::arch::asm!("int 0x80", inout("rax") 20_u64 => _, options(nostack));
+                }
+                libc::_exit(0)
+            }
+        }
+        ForkResult::Parent { child } => {
+            assert!(matches!(
+                waitpid(child, None).unwrap(),
+                WaitStatus::Signaled(_, nix::sys::signal::Signal::SIGSYS, _)
+            ));
+        }
+    }
+}
+
+#[test]
+fn unix_sockets_need_a_network_of_their_own_or_a_landlock_that_holds_them() {
+    let confinement = |tier, network| Confinement {
+        tier,
+        view: crate::sandbox::confinement::View::default(),
+        network,
+        ports: vec![443],
+        unix_sockets: false,
+        limits: crate::sandbox::confinement::KernelLimits {
+            memory: 1,
+            processes: 1,
+            cpu: std::time::Duration::ZERO,
+            scratch: 1,
+            inodes: 1,
+        },
+    };
+    let allowed = |tier, network, landlock| Rules::of(&confinement(tier, network), landlock).unix_sockets;
+    assert!(allowed(Tier::Namespaces, Network::None, 0));
+    assert!(allowed(Tier::Namespaces, Network::Host, 6));
+    assert!(!allowed(Tier::Namespaces, Network::Host, 5));
+    assert!(!allowed(Tier::Landlock, Network::None, 9));
+    assert!(Rules::of(&confinement(Tier::Landlock, Network::Host), 0).some_ports);
+}
+
+#[test]
+fn a_filter_survives_the_way_through_bytes_and_fits_the_kernel() {
+    let longest = Rules { network: Network::Host, some_ports: true, ..LANDLOCK };
+    let program = program(longest).unwrap();
+    assert_eq!(Program::from_bytes(&program.to_bytes()), Some(program.clone()));
+    assert!(program.0.len() < 1000, "{} instructions", program.0.len());
+    assert_eq!(Program::from_bytes(&[]), None);
+    assert_eq!(Program::from_bytes(&[0; 12]), None);
+    assert_eq!(Program::from_bytes(&vec![0; (MAX_INSTRUCTIONS + 1) * INSTRUCTION]), None);
+}
+
+proptest! {
+    #[test]
+    fn bytes_that_can_be_a_filter_come_back_as_they_were(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Some(program) = Program::from_bytes(&bytes) {
+            prop_assert_eq!(program.to_bytes(), bytes);
+        }
+    }
+}

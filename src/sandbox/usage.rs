@@ -1,0 +1,183 @@
+//! What the processes of a child use together, and when that is too much: the watchdog of hosts without a cgroup.
+//!
+//! It samples, so what comes and goes between two looks is not seen, and a step can be above its limit for a moment. It
+//! must not know what is done about it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
+
+use crate::manifest::fields::bytes;
+use crate::sandbox::processes;
+
+/// How often a child is to be looked at. A look reads a line of every process of the host.
+pub const PERIOD: Duration = Duration::from_millis(100);
+
+/// Size of the blocks in which files are counted, whatever their file system uses.
+const BLOCK: u64 = 512;
+
+/// What everything below a helper uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Memory in bytes. Pages that processes share are counted once for each of them.
+    pub rss: u64,
+    /// Processes and threads.
+    pub processes: u32,
+}
+
+/// A limit that is exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exceeded {
+    /// Of memory, in bytes.
+    Memory(u64),
+    /// Of processes and threads.
+    Processes(u32),
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(limit) => write!(f, "memory limit of {} exceeded (watchdog)", bytes(*limit)),
+            Self::Processes(limit) => write!(f, "limit of {limit} processes exceeded (watchdog)"),
+        }
+    }
+}
+
+/// The limits that nothing else enforces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watchdog {
+    /// Memory of all processes together, in bytes.
+    pub memory: Option<u64>,
+    /// Processes and threads.
+    pub processes: Option<u32>,
+}
+
+impl Watchdog {
+    /// Looks at everything below `helper` once. The helper and its like are not counted.
+    #[must_use]
+    pub fn look(&self, helper: i32) -> Option<Exceeded> {
+        if *self == Self::default() {
+            return None;
+        }
+        let usage = below(helper);
+        match (self.processes, self.memory) {
+            (Some(limit), _) if usage.processes > limit => Some(Exceeded::Processes(limit)),
+            // The quick sum counts what is shared too often, and what is only held open not at all.
+            (_, Some(limit)) if memory_is_above(limit, helper, usage.rss) => Some(Exceeded::Memory(limit)),
+            _ => None,
+        }
+    }
+}
+
+/// What everything below `helper` uses, by a quick look.
+#[must_use]
+pub fn below(helper: i32) -> Usage {
+    let page = page_size();
+    processes::below(helper).into_iter().fold(Usage::default(), |sum, (_, stat)| Usage {
+        rss: sum.rss.saturating_add(stat.resident.saturating_mul(page)),
+        processes: sum.processes.saturating_add(stat.threads),
+    })
+}
+
+/// The long look, for when the quick one is above the limit: pages that are shared are shared out, pages of files do not
+/// count, since the kernel can drop them. What cannot be read counts as the quick look has it.
+fn memory_is_above(limit: u64, helper: i32, quick: u64) -> bool {
+    let tree = processes::below(helper);
+    let held = held_open(tree.iter().map(|(pid, _)| *pid));
+    if quick.saturating_add(held) <= limit {
+        return false;
+    }
+    let (mut own, mut shared) = (0_u64, 0_u64);
+    for (pid, stat) in &tree {
+        match Share::read(*pid) {
+            Some(share) => {
+                own = own.saturating_add(share.own);
+                shared = shared.saturating_add(share.shared);
+            }
+            None => own = own.saturating_add(stat.resident.saturating_mul(page_size())),
+        }
+    }
+    // A memory file that is mapped is in both sums, and nobody must be killed for being counted twice.
+    own.saturating_add(shared.max(held)) > limit
+}
+
+/// Memory files (`memfd`) that the processes hold, in bytes, each once: what is written to one and not mapped is in no
+/// process's resident memory.
+fn held_open(pids: impl Iterator<Item = i32>) -> u64 {
+    let mut seen = BTreeSet::new();
+    let mut held = 0_u64;
+    for pid in pids {
+        for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok) {
+            let is_memory = fs::read_link(entry.path())
+                .is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"));
+            // Follows the descriptor to the file itself; nothing is opened.
+            if is_memory
+                && let Ok(file) = fs::metadata(entry.path())
+                && seen.insert((file.dev(), file.ino()))
+            {
+                held = held.saturating_add(file.blocks().saturating_mul(BLOCK));
+            }
+        }
+    }
+    held
+}
+
+/// Memory of one process, in bytes, with its part of what others share with it.
+struct Share {
+    /// Private memory, swapped pages included.
+    own: u64,
+    /// Memory that was made to be shared.
+    shared: u64,
+}
+
+impl Share {
+    fn read(pid: i32) -> Option<Self> {
+        Self::parse(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?)
+    }
+
+    /// Kernels before 5.9 do not tell kinds of pages apart: all of them are private then.
+    fn parse(text: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+            let kib: u64 = rest.split_ascii_whitespace().next()?.parse().ok()?;
+            Some(kib.saturating_mul(1 << 10))
+        };
+        let (file, shared) = (field("Pss_File:").unwrap_or(0), field("Pss_Shmem:").unwrap_or(0));
+        let all = field("Pss:")?.saturating_add(field("SwapPss:").unwrap_or(0));
+        Some(Self { own: all.saturating_sub(file).saturating_sub(shared), shared })
+    }
+}
+
+fn page_size() -> u64 {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4 << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_named_as_a_manifest_writes_them() {
+        assert_eq!(Exceeded::Memory(2 << 30).to_string(), "memory limit of 2GiB exceeded (watchdog)");
+        assert_eq!(Exceeded::Processes(256).to_string(), "limit of 256 processes exceeded (watchdog)");
+    }
+
+    #[test]
+    fn pages_of_files_do_not_count_and_shared_ones_are_told_apart() {
+        let text =
+            "Rss: 900 kB\nPss:\t 100 kB\nPss_Anon: 30 kB\nPss_File: 60 kB\nPss_Shmem: 10 kB\nSwapPss: 5 kB\n";
+        let share = Share::parse(text).unwrap();
+        assert_eq!((share.own, share.shared), (35 << 10, 10 << 10));
+        let old = Share::parse("Rss: 900 kB\nPss: 100 kB\n").unwrap();
+        assert_eq!((old.own, old.shared), (100 << 10, 0));
+        assert!(Share::parse("").is_none());
+    }
+
+    #[test]
+    fn a_watchdog_without_limits_looks_at_nothing() {
+        assert_eq!(Watchdog::default().look(1), None);
+    }
+}
