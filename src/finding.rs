@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Sha256;
 
+/// Name of our fingerprints among the partial fingerprints of a SARIF result.
+pub const FINGERPRINT: &str = "rungate/v1";
+
 /// How bad a finding is. The order is from harmless to bad, so that `max` is the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -130,7 +133,7 @@ impl Finding {
 }
 
 /// How many findings there are of each level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Findings of level `failure`.
     pub failure: u64,
@@ -186,7 +189,8 @@ pub struct Fingerprints {
 
 impl Fingerprints {
     /// Sets the fingerprint of `finding`. `source_line` is the text of the line it points at; without one the message
-    /// stands in, because something must tell two findings of one file apart.
+    /// stands in, because something must tell two findings of one file apart. What the tool itself gave as a
+    /// fingerprint comes before both: it knows more about its findings than a line says.
     pub fn assign(&mut self, finding: &mut Finding, source_line: Option<&str>) {
         let (kind, text) = match source_line {
             _ if !finding.fingerprint.is_empty() => ("tool", finding.fingerprint.as_str()),

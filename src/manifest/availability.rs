@@ -5,7 +5,7 @@
 
 use crate::manifest::diagnostic::{Diagnostic, Span};
 use crate::manifest::expression::{Context, Expr, ExprKind, Key};
-use crate::manifest::model::{CheckRuns, Command, Parser, Report, Spanned, Step};
+use crate::manifest::model::{CheckRuns, Command, Report, Spanned, Step};
 
 /// The rule of every diagnostic here.
 pub const RULE: &str = "not-available";
@@ -54,22 +54,6 @@ fn requests(command: &Command, found: &mut Vec<Diagnostic>) {
 fn in_step(step: &Step, found: &mut Vec<Diagnostic>) {
     if let Some(cache) = &step.cache {
         found.push(missing(cache.span, "`cache`", "remove it; the step then runs every time"));
-    }
-    for source in &step.findings {
-        if !matches!(
-            source.parser.value,
-            Parser::WorkflowCommands
-                | Parser::ProblemMatcher
-                | Parser::Checkstyle
-                | Parser::Junit
-                | Parser::Nunit
-                | Parser::Trx
-                | Parser::Pester
-                | Parser::Tap
-        ) {
-            let help = "use a `problem-matcher`, or print workflow commands such as `::error file=…::…`";
-            found.push(missing(source.parser.span, "this parser", help));
-        }
     }
     for expr in step.env.iter().flat_map(|entry| entry.value.exprs()) {
         expr.walk(&mut |part| {

@@ -78,3 +78,36 @@ fn level(severity: &str, options: &Options) -> Option<Level> {
         _ => Some(options.level.unwrap_or(Level::Failure)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::manifest::model::Parser;
+    use crate::parse::testing::shown;
+
+    #[test]
+    fn files_errors_and_levels() {
+        insta::assert_snapshot!(shown(Parser::Checkstyle, r#"<checkstyle version="8"><file name=".\src\A&amp;B.java">
+            <error line="3" column="7" severity="error" message="a &lt;b&gt;" source="x.y.ZCheck"/>
+            <error line="0" column="1" severity="warning" message="no line"/>
+            <error line="4" severity="info" message="" source="S"/><error line="5" severity="ignore" message="left out"/>
+            <error line="x" severity="unheard of" message="still told"/><exception><![CDATA[boom]]></exception></file>
+            <file><error line="1" message="no file, no severity"/></file><error line="2" message=unquoted severity="notice"/></checkstyle>"#), @r#"
+        failure src/A&B.java:3:7 [x.y.ZCheck] "a <b>"
+        warning src/A&B.java [-] "no line"
+        notice src/A&B.java:4 [S] "S"
+        failure src/A&B.java [-] "still told"
+        failure -:1 [-] "no file, no severity"
+        notice -:2 [-] "no message"
+        broken at 549: a tag with broken attributes
+        "#);
+    }
+
+    #[test]
+    fn a_cut_report_gives_what_it_had() {
+        insta::assert_snapshot!(shown(Parser::Checkstyle, "<checkstyle><file name='a'><error line='1' message='m'/><err"), @r#"
+        failure a:1 [-] "m"
+        error: the document ends inside a tag at byte 60
+        "#);
+        insta::assert_snapshot!(shown(Parser::Checkstyle, "[]"), @"error: this is not XML: it does not begin with a tag at byte 0");
+    }
+}

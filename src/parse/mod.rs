@@ -6,7 +6,9 @@
 
 mod checkstyle;
 pub mod diagnosis;
+pub mod errorformat;
 pub mod ignore;
+mod json;
 mod junit;
 pub mod lines;
 pub mod matcher_file;
@@ -18,9 +20,19 @@ pub mod pattern;
 mod pester;
 mod prefilter;
 pub mod problem_matcher;
+#[cfg(test)]
+mod properties;
+mod psscriptanalyzer;
+mod rdjson;
+mod region;
+mod ruff;
+mod sarif;
+mod spill;
 mod stack;
 mod tap;
 mod test_case;
+#[cfg(test)]
+mod testing;
 pub mod text;
 mod trx;
 pub mod workflow_commands;
@@ -31,6 +43,7 @@ use std::io::{self, Read};
 use crate::finding::Finding;
 pub use crate::finding::test::{Test, TestOutcome};
 use crate::manifest::model::Parser;
+use crate::parse::errorformat::Errorformat;
 use crate::parse::lines::LineSplitter;
 use crate::parse::options::Options;
 use crate::parse::problem_matcher::{Line, Matchers};
@@ -46,15 +59,55 @@ pub enum Origin {
     Stderr,
 }
 
-/// Matchers and what the manifest says about them.
+/// What finds something in lines.
+#[derive(Clone, Debug)]
+pub enum LineFormat {
+    /// Problem matchers.
+    Matchers(Matchers),
+    /// Patterns of an `errorformat`.
+    Errorformat(Errorformat),
+}
+
+impl Default for LineFormat {
+    /// Matchers, of which there are none.
+    fn default() -> Self {
+        Self::Matchers(Matchers::default())
+    }
+}
+
+impl LineFormat {
+    /// Reads one line. Whether it is part of a finding; what it completes goes to `found`.
+    fn line(&mut self, line: &Line<'_>, options: &Options, found: &mut dyn FnMut(Finding)) -> bool {
+        match self {
+            Self::Matchers(matchers) => matchers.line_of(line, options).map(found).is_some(),
+            Self::Errorformat(errorformat) => errorformat.line(&line.shown(), options, found),
+        }
+    }
+
+    /// Another one took the line, or there are no more: what waits for further lines is over.
+    fn break_off(&mut self, options: &Options, found: &mut dyn FnMut(Finding)) {
+        match self {
+            Self::Matchers(matchers) => matchers.reset_but(None),
+            Self::Errorformat(errorformat) => errorformat.finish(options, found),
+        }
+    }
+}
+
+/// A format of lines and what the manifest says about it.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
-    /// The matchers.
-    pub matchers: Matchers,
+    /// The format.
+    pub format: LineFormat,
     /// How what they match becomes findings.
     pub options: Options,
     /// The only stream that they see; absent: both.
     pub only: Option<Origin>,
+}
+
+impl Source {
+    fn break_off(&mut self, sink: &mut dyn FnMut(Said)) {
+        self.format.break_off(&self.options, &mut |finding| sink(Said::Finding(Box::new(finding))));
+    }
 }
 
 /// Reads the output of one step: workflow commands first, and what is no command with every source's matchers.
@@ -104,6 +157,7 @@ impl LineParser {
     pub fn finish(&mut self, sink: &mut dyn FnMut(Said)) {
         self.stdout.finish(&mut |line| self.reader.line(Origin::Stdout, line, sink));
         self.stderr.finish(&mut |line| self.reader.line(Origin::Stderr, line, sink));
+        self.reader.sources.iter_mut().for_each(|source| source.break_off(sink));
     }
 
     /// How many lines so far were longer than [`lines::MAX_LINE`] and were read without their end.
@@ -133,10 +187,17 @@ impl Reader {
             if !sees(source) {
                 continue;
             }
-            if let Some(finding) = source.matchers.line_of(&line, &source.options) {
+            let mut found = Vec::new();
+            let is_taken = source.format.line(&line, &source.options, &mut |finding| found.push(finding));
+            if is_taken {
                 let others = self.sources.iter_mut().enumerate().filter(|(other, _)| *other != index);
-                others.for_each(|(_, other)| other.matchers.reset_but(None));
-                return sink(Said::Finding(Box::new(finding)));
+                others.for_each(|(_, other)| other.break_off(sink));
+            }
+            for finding in found {
+                sink(Said::Finding(Box::new(finding)));
+            }
+            if is_taken {
+                return;
             }
         }
     }
@@ -161,9 +222,6 @@ pub enum Item {
 /// A report that cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
-    /// This version cannot read the format.
-    #[error("reading `{}` is not available in this version", .0.as_str())]
-    NotAvailable(Parser),
     /// The bytes could not be had.
     #[error("the input breaks off at byte {offset}")]
     Read {
@@ -173,6 +231,9 @@ pub enum ParseError {
         #[source]
         source: io::Error,
     },
+    /// What has to wait for the end of the report cannot be kept.
+    #[error("a temporary file for the report cannot be used")]
+    Spill(#[source] io::Error),
     /// The bytes are not of the format.
     #[error("{message} at byte {offset}")]
     Malformed {
@@ -183,38 +244,63 @@ pub enum ParseError {
     },
 }
 
-/// Reads a whole report and hands each item to `sink` as soon as it is known. `matchers` are used by
-/// `problem-matcher` alone, and see what they would see in a run: no line that is a workflow command.
+impl ParseError {
+    /// The first bytes could not be had.
+    const fn unread(source: io::Error) -> Self {
+        Self::Read { offset: 0, source }
+    }
+}
+
+/// Whether a parser reads output line by line while it comes. The others need a document from beginning to end.
+#[must_use]
+pub const fn reads_lines(parser: Parser) -> bool {
+    match parser {
+        Parser::WorkflowCommands | Parser::ProblemMatcher | Parser::Errorformat => true,
+        Parser::Sarif
+        | Parser::Junit
+        | Parser::Nunit
+        | Parser::Trx
+        | Parser::Rdjson
+        | Parser::Rdjsonl
+        | Parser::Checkstyle
+        | Parser::Tap
+        | Parser::Psscriptanalyzer
+        | Parser::Pester
+        | Parser::Ruff => false,
+    }
+}
+
+/// Reads a whole report and hands each item to `sink` as soon as it is known. `format` is used by
+/// `problem-matcher` and `errorformat` alone, and sees what it would see in a run: no line that is a workflow command.
 ///
 /// # Errors
 /// Says why and where reading ended. What was handed over before stands.
 pub fn file(
     parser: Parser,
     options: &Options,
-    matchers: Matchers,
+    format: LineFormat,
     input: impl Read,
     sink: &mut dyn FnMut(Item),
 ) -> Result<(), ParseError> {
     let mut reader = match parser {
         Parser::WorkflowCommands => LineParser::new(Some(options.clone()), Vec::new()),
-        Parser::ProblemMatcher => {
-            let source = Source { matchers, options: options.clone(), only: None };
+        Parser::ProblemMatcher | Parser::Errorformat => {
+            let source = Source { format, options: options.clone(), only: None };
             let mut parser = LineParser::new(Some(Options::default()), vec![source]);
             parser.reader.pass_over_commands = true;
             parser
         }
+        Parser::Sarif => return sarif::read(options, sarif::TOOL, Decoded::new(input), sink),
+        Parser::Rdjson => return rdjson::document(options, Decoded::new(input), sink),
+        Parser::Rdjsonl => return rdjson::lines(options, Decoded::new(input), sink),
+        Parser::Psscriptanalyzer => return psscriptanalyzer::read(options, Decoded::new(input), sink),
+        Parser::Ruff => return ruff::read(options, Decoded::new(input), sink),
         Parser::Checkstyle => return checkstyle::read(input, options, sink),
         Parser::Junit => return junit::read(input, options, sink),
         Parser::Nunit => return nunit::read(input, options, sink),
         Parser::Tap => return tap::read(input, options, sink),
         Parser::Trx => return trx::read(input, options, sink),
         Parser::Pester => return pester::read(input, options, sink),
-        Parser::Sarif
-        | Parser::Rdjson
-        | Parser::Rdjsonl
-        | Parser::Psscriptanalyzer
-        | Parser::Ruff
-        | Parser::Errorformat => return Err(ParseError::NotAvailable(parser)),
     };
     let mut hear = |said| {
         if let Said::Finding(finding) = said {
@@ -242,6 +328,40 @@ pub fn file(
     Ok(())
 }
 
+/// What a parser told, one line each, for snapshots.
+#[cfg(test)]
+fn told(parse: impl FnOnce(&mut dyn FnMut(Item)) -> Result<(), ParseError>) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    let result = parse(&mut |item| {
+        let _ = match item {
+            Item::Finding(f) => {
+                let _ = write!(out, "{} {}", f.tool, f.level.as_str());
+                let _ = f.rule.as_ref().map(|rule| write!(out, " [{rule}]"));
+                let _ = write!(out, " {}", f.path.as_deref().unwrap_or("-"));
+                for number in [f.start_line, f.start_column, f.end_line, f.end_column]
+                    .into_iter()
+                    .rev()
+                    .skip_while(Option::is_none)
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .rev()
+                {
+                    let _ = write!(out, ":{}", number.map(|number| number.to_string()).unwrap_or_default());
+                }
+                let _ = f.title.as_ref().map(|title| write!(out, " {title:?} >"));
+                writeln!(out, " {:?}", f.message)
+            }
+            Item::Test(test) => writeln!(out, "{test:?}"),
+            Item::Broken { offset, message } => writeln!(out, "broken: {message} at byte {offset}"),
+        };
+    });
+    if let Err(error) = result {
+        let _ = writeln!(out, "error: {error}");
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -253,13 +373,13 @@ mod tests {
         let json = format!(
             r#"{{"problemMatcher":[{{"owner":"{owner}","pattern":[{{"regexp":"{regexp}","message":1}}]}}]}}"#
         );
-        Source { matchers: compile(&json).unwrap(), options: Options::default(), only }
+        Source { format: LineFormat::Matchers(compile(&json).unwrap()), options: Options::default(), only }
     }
 
     fn two_lines() -> Source {
         let json = r#"{"problemMatcher":[{"owner":"two","pattern":[
             {"regexp":"^file (.*)$","file":1},{"regexp":"^E (.*)$","message":1,"loop":true}]}]}"#;
-        Source { matchers: compile(json).unwrap(), ..Source::default() }
+        Source { format: LineFormat::Matchers(compile(json).unwrap()), ..Source::default() }
     }
 
     fn shown(said: Said) -> String {
@@ -314,7 +434,7 @@ mod tests {
     fn a_log_read_by_matchers_alone_has_its_commands_passed_over() {
         let text = b"::error::E1 x\nE2 y\n##[group]E3\n##[other]E4 z";
         let mut found = Vec::new();
-        let matchers = source("m", "(E\\\\d.*)", None).matchers;
+        let matchers = source("m", "(E\\\\d.*)", None).format;
         file(Parser::ProblemMatcher, &Options::default(), matchers, &text[..], &mut |item| {
             found.extend(message(item));
         })
@@ -328,7 +448,7 @@ mod tests {
             "\u{feff}::error::ä\r\n::notice::b".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let mut found = Vec::new();
         let parser = Parser::WorkflowCommands;
-        file(parser, &Options::default(), Matchers::default(), &utf16[..], &mut |item| {
+        file(parser, &Options::default(), LineFormat::default(), &utf16[..], &mut |item| {
             found.extend(message(item));
         })
         .unwrap();
@@ -347,15 +467,8 @@ mod tests {
         let input = (&b"::error::a\n::error::b"[..]).chain(Broken);
         let parser = Parser::WorkflowCommands;
         let error =
-            file(parser, &Options::default(), Matchers::default(), input, &mut |_| found += 1).unwrap_err();
+            file(parser, &Options::default(), LineFormat::default(), input, &mut |_| found += 1).unwrap_err();
         assert_eq!((error.to_string().as_str(), found), ("the input breaks off at byte 21", 2));
-    }
-
-    #[test]
-    fn a_format_of_the_future_is_named() {
-        let none = Matchers::default();
-        let error = file(Parser::Sarif, &Options::default(), none, io::empty(), &mut |_| {}).unwrap_err();
-        assert!(matches!(error, ParseError::NotAvailable(Parser::Sarif)));
     }
 
     proptest! {

@@ -29,10 +29,20 @@ impl Options {
         if word.is_empty() {
             return Some(self.level.unwrap_or(Level::Failure));
         }
-        let mapped =
-            self.map.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, level)| *level);
         let known = [("error", Level::Failure), ("warning", Level::Warning), ("notice", Level::Notice)];
-        mapped.or_else(|| {
+        self.known_level(word, &known)
+    }
+
+    /// The level of a format with words of its own, `known`. Without a word, or with one that nobody knows, it is the
+    /// level that the manifest sets for such cases, else `default`.
+    #[must_use]
+    pub fn level_of(&self, word: Option<&str>, known: &[(&str, Level)], default: Level) -> Level {
+        word.and_then(|word| self.known_level(word, known)).or(self.level).unwrap_or(default)
+    }
+
+    fn known_level(&self, word: &str, known: &[(&str, Level)]) -> Option<Level> {
+        let mapped = self.map.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
+        mapped.map(|(_, level)| *level).or_else(|| {
             known.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, level)| *level)
         })
     }

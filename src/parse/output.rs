@@ -97,6 +97,13 @@ pub(super) fn plain(written: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
+/// `written` as [`plain`] has it, cut to `max` bytes.
+pub(super) fn kept(written: &str, max: usize) -> String {
+    // What will be cut off anyway need not be looked at; terminal sequences may be some of it.
+    let head = &written[..written.floor_char_boundary(max.saturating_mul(2))];
+    text::cut(plain(head).into_owned(), max)
+}
+
 /// The number that an attribute gives, if it is one.
 pub(super) fn number(written: &str) -> Option<u32> {
     written.trim().parse().ok()

@@ -133,7 +133,7 @@ fn without_scheme(text: &str) -> Cow<'_, str> {
 }
 
 /// `text` with each `%XX` decoded; unchanged when that gives no UTF-8.
-fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

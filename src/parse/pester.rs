@@ -27,7 +27,7 @@ pub(super) fn read(
 ) -> Result<(), ParseError> {
     let mut out = Output::new(TOOL, options, sink);
     let mut report = Report::Nunit(nunit::Report::default());
-    xml::walk(input, &mut out, |depth, token, out| {
+    let result = xml::walk(input, &mut out, |depth, token, out| {
         if let (1, Token::Start(tag)) = (depth, &token) {
             match tag.name() {
                 "testsuites" | "testsuite" => report = Report::Junit(junit::Report::default()),
@@ -39,5 +39,10 @@ pub(super) fn read(
             Report::Nunit(report) => report.token(depth, token, out),
             Report::Junit(report) => report.token(depth, token, out),
         }
-    })
+    });
+    match &mut report {
+        Report::Nunit(report) => report.give_up(&mut out),
+        Report::Junit(report) => report.give_up(&mut out),
+    }
+    result
 }

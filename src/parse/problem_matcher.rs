@@ -271,6 +271,11 @@ impl<'l> Line<'l> {
         replaced.as_ref().map_or(&*self.plain, String::as_bytes)
     }
 
+    /// As much of it as is looked at where the whole line is text.
+    pub(crate) fn shown(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.kept())
+    }
+
     /// As much of it as a matcher of several lines may keep.
     fn kept(&self) -> &[u8] {
         head(self.text(), MAX_KEPT)

@@ -46,7 +46,7 @@ enum Worth {
 /// of libraries.
 pub(super) fn place(text: &str, wanted: &Wanted<'_>, rules: &PathRules) -> Option<Location> {
     let mut best: Option<(Worth, Location)> = None;
-    for frame in text.lines().flat_map(frames) {
+    for frame in text.lines().filter_map(frames) {
         let Some((worth, path)) = judged(&frame, wanted, rules) else { continue };
         let better = best.as_ref().is_none_or(|(known, _)| match frame.order {
             Order::First => worth > *known,
@@ -123,7 +123,7 @@ fn is_framework(method: &str) -> bool {
     FRAMEWORKS.iter().any(|package| method.starts_with(package))
 }
 
-/// The frames that one line shows. Each shape is tried in turn, the exact ones first.
+/// The frame that a line shows. Each shape is tried in turn, the exact ones first.
 fn frames(line: &str) -> Option<Frame<'_>> {
     python(line).or_else(|| spelled_out(line)).or_else(|| java(line)).or_else(|| colons(line))
 }
@@ -240,7 +240,8 @@ const EXTENSIONS: [&str; 66] = [
     "swift", "t", "ts", "tsx", "vb", "vue", "zig",
 ];
 
-fn is_source(file: &str) -> bool {
+/// Whether a text looks like the path of a source file.
+pub(super) fn is_source(file: &str) -> bool {
     let known = extension(file).is_some_and(|extension| EXTENSIONS.contains(&extension));
     let scheme = file.split_once("://").is_some_and(|(scheme, _)| scheme != "file");
     known && !scheme && !file.starts_with("node:")
@@ -256,4 +257,71 @@ fn leading_number(text: &str) -> Option<(u32, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number = text[..end].parse().ok().filter(|number| *number > 0)?;
     Some((number, &text[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str, class: &str) -> String {
+        let rules = PathRules { root: Some("/r".to_owned()), ..PathRules::default() };
+        let Some(place) = place(text, &Wanted { path: None, class }, &rules) else { return "-".to_owned() };
+        let column = place.start_column.map(|column| format!(":{column}")).unwrap_or_default();
+        format!("{}:{}{column}", place.path.unwrap(), place.start_line.unwrap())
+    }
+
+    #[test]
+    fn every_language_has_frames() {
+        let cases = [
+            (
+                "Traceback (most recent call last):\n  File \"/r/a.py\", line 3, in f\n  File \"/r/b.py\", line 4, in g\n  File \"/usr/lib/x.py\", line 9",
+                "b.py:4",
+            ),
+            ("a.py:3: in test\n    f()\nb.py:9: AssertionError", "b.py:9"),
+            (
+                "Error: x\n    at f (/r/node_modules/j/i.js:1:2)\n    at Object.<anonymous> (/r/src/a.test.js:10:21)\n    at g (/r/src/b.js:1:1)",
+                "src/a.test.js:10:21",
+            ),
+            ("at file:///r/src/a.mjs:3:4", "src/a.mjs:3:4"),
+            ("thread 't' panicked at src/lib.rs:12:5:\nassertion failed", "src/lib.rs:12:5"),
+            ("panicked at 'no', src/lib.rs:12:5", "src/lib.rs:12:5"),
+            ("    a_test.go:12: got 1", "a_test.go:12"),
+            (
+                "goroutine 1\n\t/usr/local/go/src/testing/t.go:9 +0x1\n\t/r/p/a_test.go:12 +0x1d",
+                "p/a_test.go:12",
+            ),
+            ("   at N.C.m(Int32 a, Int32 b) in /r/src/C.cs:line 9", "src/C.cs:9"),
+            ("   bei N.C.m() in C:\\My Code\\C.cs:Zeile 9.", "C:/My Code/C.cs:9"),
+            ("./spec/a_spec.rb:5:in `block'", "spec/a_spec.rb:5"),
+            ("/r/tests/ATest.php:5", "tests/ATest.php:5"),
+            ("a.cc:12: Failure\nExpected equality", "a.cc:12"),
+            ("at <ScriptBlock>, /r/My Tests/A.Tests.ps1:7", "My Tests/A.Tests.ps1:7"),
+            ("no frame, only localhost:8080 and 12:30 and https://x.js:3 and node:internal.js:5", "-"),
+            ("   at x (a.py:0)", "-"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(at(text, ""), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn java_shows_the_test_and_not_its_machinery() {
+        let stack = "java.lang.AssertionError\n\tat org.junit.Assert.fail(Assert.java:86)\n\tat com.ex.Helper.check(Helper.java:3)\n\tat app//com.ex.ATest$1.run(ATest.kt:7)\n\tat com.ex.ATest.a(ATest.kt:44)\n\tat java.base/java.lang.Thread.run(Thread.java:1)";
+        assert_eq!(at(stack, "com.ex.ATest"), "com/ex/ATest.kt:7");
+        assert_eq!(at(stack, ""), "com/ex/Helper.java:3");
+        assert_eq!(at("at org.junit.Assert.fail(Assert.java:86)", "com.ex.ATest"), "-");
+        assert_eq!(at("at A.b(Native Method)\nat A.b(A.java:2)", "A"), "A.java:2");
+    }
+
+    #[test]
+    fn only_lines_of_a_file_that_is_known_count() {
+        let rules = PathRules { root: Some("/r".to_owned()), ..PathRules::default() };
+        let line = |path: &str| {
+            let found = place("b.py:1: x\n/r/t/a.py:2: y", &Wanted { path: Some(path), class: "" }, &rules)?;
+            Some((found.path?, found.start_line?))
+        };
+        assert_eq!(line("t/a.py"), Some(("t/a.py".to_owned(), 2)));
+        assert_eq!(line("a.py"), Some(("a.py".to_owned(), 2)));
+        assert_eq!(line("c.py"), None);
+    }
 }

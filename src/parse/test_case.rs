@@ -3,6 +3,7 @@
 //!
 //! Owns what a failed test looks like to people. Where in a format these things stand is not known here.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::finding::{Finding, Level};
@@ -29,6 +30,8 @@ pub(super) struct TestCase {
     pub(super) rule: Option<String>,
     /// Where the report says that it stands.
     pub(super) file: Option<String>,
+    /// The file of its suite, if that is one, which may be only a part of the truth.
+    pub(super) container: Option<String>,
     /// The line in `file`.
     pub(super) line: Option<u32>,
     /// The column in `line`.
@@ -46,6 +49,8 @@ pub(super) struct TestCase {
 pub(super) struct Failure {
     /// The report's word for the kind of failure, for the manifest's `map`.
     pub(super) word: &'static str,
+    /// The report's own word for it, such as the class of an exception.
+    pub(super) kind: String,
     /// What the report calls the message.
     pub(super) message: String,
     /// What it tells besides: most often a stack.
@@ -58,10 +63,13 @@ impl Failure {
         let (message, details) = (plain(&self.message), plain(&self.details));
         // The first line of a stack is often indented, which means something there.
         let (message, details) = (message.trim(), details.trim_matches('\n').trim_end());
+        if message.is_empty() && details.is_empty() {
+            return plain(&self.kind).trim().to_owned();
+        }
         if message.is_empty() || details.trim_start().starts_with(message) {
             return details.to_owned();
         }
-        if linter_place(details).is_some_and(|(_, _, rest)| rest == message) {
+        if linter_place(details).is_some_and(|place| place.message.contains(message)) {
             return message.to_owned();
         }
         if details.is_empty() { message.to_owned() } else { format!("{message}\n\n{details}") }
@@ -91,9 +99,8 @@ impl TestCase {
             out.give(Item::Finding(Box::new(finding)));
         }
         let name = |name: String| match plain(&name) {
-            plain if plain.len() > MAX_NAME => text::cut(plain.into_owned(), MAX_NAME),
-            std::borrow::Cow::Owned(plain) => plain,
-            std::borrow::Cow::Borrowed(_) => name,
+            Cow::Borrowed(same) if same.len() <= MAX_NAME => name,
+            plain => short(plain),
         };
         let test = Test { suite: name(self.suite), name: name(self.name), outcome, duration: self.duration };
         out.give(Item::Test(test));
@@ -106,15 +113,27 @@ impl TestCase {
         let location = match (&named.path, named.start_line) {
             (Some(_), Some(_)) => named,
             (path, _) => {
-                let wanted = stack::Wanted { path: path.as_deref(), class: &self.suite };
-                match stack::place(&text, &wanted, &out.options.paths) {
-                    Some(found) => found,
-                    None => named,
+                let around = [self.container.as_deref().unwrap_or(""), &self.suite];
+                let around = around.into_iter().find(|name| is_file(name));
+                let around = out.location(around, None, None);
+                let in_file = |path| {
+                    stack::place(&text, &stack::Wanted { path, class: &self.suite }, &out.options.paths)
+                };
+                match path {
+                    Some(path) => in_file(Some(path)).unwrap_or(named),
+                    None => around
+                        .path
+                        .as_deref()
+                        .and_then(|path| in_file(Some(path)))
+                        .or_else(|| in_file(None))
+                        .unwrap_or(around),
                 }
             }
         };
-        let mut finding = out.finding(level, &text, &format!("{} failed", self.title())).at(location);
-        finding.title = output::title(&self.title());
+        let title = output::title(&self.title());
+        let fallback = format!("{} failed", title.as_deref().unwrap_or("a test"));
+        let mut finding = out.finding(level, &text, &fallback).at(location);
+        finding.title = title;
         finding.rule = output::title(self.rule.as_deref().unwrap_or(&self.name));
         finding
     }
@@ -136,6 +155,11 @@ impl TestCase {
 /// Longest suite that stands before a name in a title.
 const MAX_SUITE: usize = 256;
 
+/// A name of bounded length.
+pub(super) fn short(name: Cow<'_, str>) -> String {
+    text::cut(name.into_owned(), MAX_NAME)
+}
+
 /// The level of a failure: what the manifest maps its `word` to, else what it says for tools that give no level.
 pub(super) fn level(word: &str, options: &Options) -> Level {
     let mapped = options.map.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
@@ -152,14 +176,31 @@ pub(super) fn seconds(written: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Whether a suite's name is a script's, as Pester has it.
-pub(super) fn is_script(name: &str) -> bool {
-    name.get(name.len().saturating_sub(4)..).is_some_and(|end| end.eq_ignore_ascii_case(".ps1"))
+/// Whether the name of a suite or a class is a file's, as Pester, Playwright and others have it.
+pub(super) fn is_file(name: &str) -> bool {
+    // `Some.t` is rather a class.
+    let bytes = name.as_bytes();
+    stack::is_source(name)
+        && (name.contains(['/', '\\']) || bytes.get(bytes.len().saturating_sub(2)) != Some(&b'.'))
 }
 
-/// What linters write before a message: `line 3, col 7, …`.
-pub(super) fn linter_place(details: &str) -> Option<(u32, u32, &str)> {
-    let (line, rest) = details.trim_start().strip_prefix("line ")?.split_once(", col ")?;
-    let (column, rest) = rest.split_once(", ")?;
-    Some((line.parse().ok()?, column.parse().ok()?, rest))
+/// The place that linters write before a message.
+pub(super) struct LinterPlace<'t> {
+    pub(super) line: u32,
+    pub(super) column: Option<u32>,
+    message: &'t str,
+}
+
+/// Reads `line 3, col 7, …`, with or without a column.
+pub(super) fn linter_place(details: &str) -> Option<LinterPlace<'_>> {
+    let (line, message) = details.trim_start().strip_prefix("line ")?.split_once(", ")?;
+    let line = line.parse().ok()?;
+    let column = || {
+        let (column, message) = message.strip_prefix("col ")?.split_once(", ")?;
+        Some((column.parse().ok()?, message))
+    };
+    Some(match column() {
+        Some((column, message)) => LinterPlace { line, column: Some(column), message },
+        None => LinterPlace { line, column: None, message },
+    })
 }

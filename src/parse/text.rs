@@ -84,6 +84,19 @@ enum Form {
     },
 }
 
+/// Bytes by which a format with several forms tells them apart.
+const HEAD: u64 = 4096;
+
+/// The first bytes of `input`, and a reader that gives them once more with all that follow.
+///
+/// # Errors
+/// Fails when the input cannot be read.
+pub fn with_head<R: Read>(mut input: R) -> io::Result<(Vec<u8>, impl Read)> {
+    let mut head = Vec::new();
+    (&mut input).take(HEAD).read_to_end(&mut head)?;
+    Ok((head.clone(), io::Cursor::new(head).chain(input)))
+}
+
 /// Bytes that are asked of the inner reader at a time.
 const PIECE: usize = 16 << 10;
 

@@ -24,9 +24,15 @@ pub(super) fn read(
 ) -> Result<(), ParseError> {
     let mut out = Output::new(TOOL, options, sink);
     let mut report = Report::default();
-    xml::walk(input, &mut out, |depth, token, out| report.token(depth, token, out))?;
+    let result = xml::walk(input, &mut out, |depth, token, out| report.token(depth, token, out));
+    // Results that failed and whose end never came.
+    while let Some(result) = report.results.pop() {
+        if result.outcome == Ending::Failed {
+            report.give(result, &mut out);
+        }
+    }
     report.conclude(&mut out);
-    Ok(())
+    result
 }
 
 /// What is open while a report is read.
@@ -74,6 +80,8 @@ impl Report {
         match token {
             Token::Start(tag) => return self.start(depth, &tag),
             Token::Text(text) => {
+                // The texts of results inside each other wait together.
+                let most = MAX_TEXT / self.results.len().max(1);
                 let result = self.results.last_mut();
                 let to = match (self.slot, result) {
                     (Some((_, Slot::Message)), Some(result)) => &mut result.failure.message,
@@ -81,7 +89,7 @@ impl Report {
                     (Some((_, Slot::RunError)), _) => &mut self.run_error,
                     _ => return Ok(true),
                 };
-                text.append(to, MAX_TEXT);
+                text.append(to, most);
             }
             Token::End => self.end(depth, out),
         }
@@ -144,7 +152,12 @@ impl Report {
         if self.error == Some(depth) {
             self.error = None;
         }
-        let Some(mut result) = self.results.pop_if(|result| result.depth == depth) else { return };
+        if let Some(result) = self.results.pop_if(|result| result.depth == depth) {
+            self.give(result, out);
+        }
+    }
+
+    fn give(&mut self, mut result: TestResult, out: &mut Output<'_>) {
         match result.outcome {
             Ending::Passed => {}
             Ending::Skipped => result.test.skipped = true,
@@ -161,7 +174,7 @@ impl Report {
         if self.summary != Ending::Failed || self.failed {
             return;
         }
-        let failure = Failure { word: "error", message: self.run_error, details: String::new() };
+        let failure = Failure { word: "error", message: self.run_error, ..Failure::default() };
         let run = TestCase { name: "test run".to_owned(), ..TestCase::default() };
         let finding = run.finding(test_case::level(failure.word, out.options), &failure, out);
         out.give(Item::Finding(Box::new(finding)));
@@ -186,4 +199,65 @@ fn clock(written: &str) -> Option<Duration> {
     let minutes = days.checked_mul(24)?.checked_add(hours)?.checked_mul(60)?.checked_add(minutes)?;
     let seconds = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
     Duration::from_secs(minutes.checked_mul(60)?).checked_add(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::model::Parser;
+    use crate::parse::testing::shown;
+
+    #[test]
+    fn outcomes_and_rows() {
+        insta::assert_snapshot!(shown(Parser::Trx, r#"<TestRun xmlns="x"><Results>
+            <UnitTestResult testName="N.C.a" outcome="Passed" duration="00:00:01.5000000"/>
+            <UnitTestResult testName="N.C.b" outcome="Failed" duration="1.02:00:00"><Output><StdOut>noise</StdOut><TextMessages><Message>noise</Message></TextMessages>
+              <ErrorInfo><Message>Assert.Equal() Failure&#xD;
+Expected: 1</Message><StackTrace>   at System.Boom() in /_/src/System.cs:line 1
+   at N.C.b() in /r/C.cs:line 27</StackTrace></ErrorInfo></Output></UnitTestResult>
+            <UnitTestResult testName="rows" outcome="Failed"><Output><ErrorInfo><Message>a row failed</Message></ErrorInfo></Output><InnerResults>
+              <UnitTestResult testName="rows (1)" outcome="Passed"/><UnitTestResult testName="rows (2)" outcome="Timeout"/></InnerResults></UnitTestResult>
+            <UnitTestResult testName="later" outcome="NotExecuted"/></Results>
+            <ResultSummary outcome="Failed"><RunInfos><RunInfo outcome="Error"><Text>[FAIL]</Text></RunInfo></RunInfos></ResultSummary></TestRun>"#), @r#"
+        Passed "" "N.C.a" 1.5s
+        failure /_/src/System.cs:1 [N.C.b] <N.C.b> "Assert.Equal() Failure\nExpected: 1\n\n   at System.Boom() in /_/src/System.cs:line 1\n   at N.C.b() in /r/C.cs:line 27"
+        Failed "" "N.C.b" 93600s
+        Passed "" "rows (1)"
+        failure - [rows (2)] <rows (2)> "rows (2) failed"
+        Failed "" "rows (2)"
+        failure - [rows] <rows> "a row failed"
+        Failed "" "rows"
+        Skipped "" "later"
+        "#);
+    }
+
+    #[test]
+    fn a_run_that_crashed_is_no_success() {
+        insta::assert_snapshot!(shown(Parser::Trx, r#"<TestRun><Results><UnitTestResult testName="a" outcome="Passed"/></Results>
+            <ResultSummary outcome="Error"><RunInfos><RunInfo outcome="Warning"><Text>w</Text></RunInfo><RunInfo outcome="Error"><Text>the host crashed</Text></RunInfo></RunInfos></ResultSummary></TestRun>"#), @r#"
+        Passed "" "a"
+        failure - [test run] <test run> "the host crashed"
+        "#);
+        insta::assert_snapshot!(shown(Parser::Trx, "<TestRun><Results><UnitTestResult testName='a' outcome='Failed'><Output>"), @r#"
+        failure - [a] <a> "a failed"
+        Failed "" "a"
+        error: the document ends inside <Output> at byte 72
+        "#);
+    }
+
+    #[test]
+    fn durations_are_read_or_left_out() {
+        let read = [
+            "00:00:00.0001365",
+            "01:02:03",
+            "2.00:00:01",
+            "",
+            "x",
+            "1:2",
+            "99999999999999999:00:00",
+            "-1:0:0",
+        ]
+        .map(|text| clock(text).map(|duration| duration.as_secs_f64()));
+        assert_eq!(read, [Some(0.000_136_5), Some(3723.0), Some(172_801.0), None, None, None, None, None]);
+    }
 }

@@ -19,6 +19,8 @@ pub struct Questions {
     pub shells: BTreeSet<Shell>,
     /// Matcher files.
     pub matchers: BTreeSet<RepoPath>,
+    /// Patterns of an `errorformat` that a source uses.
+    pub patterns: BTreeSet<String>,
     /// Secrets whose presence matters.
     pub secrets: BTreeSet<EnvName>,
     /// Further paths that steps want to read, as written.
@@ -46,6 +48,8 @@ pub struct Facts {
     pub shells: BTreeMap<Shell, Result<Interpreter, MissingShell>>,
     /// What was found at each matcher file's path; `Found` only where it is one that can be used.
     pub matchers: BTreeMap<RepoPath, FileFact>,
+    /// What is wrong with patterns of an `errorformat`, for those that cannot be used.
+    pub unusable_patterns: BTreeMap<String, String>,
     /// Each path that steps want to read, as it is on the host; nothing where every step sees it anyway.
     pub reads: BTreeMap<String, Result<Option<PathBuf>, PathProblem>>,
     /// Those of the asked secrets that have a value.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::id::{EnvName, GateId, RepoPath, Sha256, StepId};
 use crate::manifest::diagnostic::{Diagnostic, nearest};
-use crate::manifest::model::{Command, FilterMode, Gate, Manifest, Spanned};
+use crate::manifest::model::{Annotate, Command, FilterMode, Gate, Manifest, Spanned};
 use crate::manifest::read::Parsed;
 use crate::plan::facts::Facts;
 use crate::plan::inputs::{self, InputError};
@@ -155,7 +155,11 @@ pub fn plan(
         diff: facts.diff.clone().map(Arc::new),
         report: ReportPlan {
             summary: command.report.summary.clone(),
-            max_annotations: command.report.max_annotations,
+            max_annotations: match command.report.annotate {
+                Some(Annotate::None | Annotate::WorkflowCommands) => 0,
+                Some(Annotate::CheckRun) | None => command.report.max_annotations,
+            },
+            progress: command.report.progress,
             filter: command.report.filter_mode.value,
         },
         steps: Vec::new(),

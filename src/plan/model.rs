@@ -232,6 +232,9 @@ pub struct PlannedSource {
     pub matcher: Option<Arc<str>>,
     /// The matcher file, pinned.
     pub matcher_file: Option<(RepoPath, Sha256)>,
+    /// The patterns of an `errorformat`, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errorformat: Vec<String>,
     /// The tool's name; absent: the parser's own.
     pub tool: Option<String>,
     /// Level where the tool gives none.
@@ -372,6 +375,9 @@ pub struct ReportPlan {
     pub summary: Vec<SummarySection>,
     /// Most annotations.
     pub max_annotations: u32,
+    /// Time between live updates. Not part of what is printed: it changes nothing that is judged.
+    #[serde(skip)]
+    pub progress: Duration,
     /// Which findings are shown.
     pub filter: FilterMode,
 }

@@ -18,6 +18,8 @@ pub fn questions(manifest: &Manifest, command: &Command) -> Questions {
         questions.matchers.extend(
             step.findings.iter().filter_map(|source| source.matcher.as_ref().map(|path| path.value.clone())),
         );
+        let patterns = step.findings.iter().flat_map(|source| &source.errorformat);
+        questions.patterns.extend(patterns.map(|pattern| pattern.value.clone()));
         if let Some(files) = &step.files {
             questions.files |= !files.changed_only;
             questions.changed |= files.changed_only;

@@ -87,9 +87,17 @@ impl Making<'_> {
                 (Some(text), Some((path.value.clone(), sha256)))
             }
         };
+        let mut errorformat = Vec::new();
+        for pattern in &source.errorformat {
+            if let Some(problem) = self.facts.unusable_patterns.get(&pattern.value) {
+                self.complain("errorformat", pattern.span, problem.clone());
+            }
+            errorformat.push(pattern.value.clone());
+        }
         Some(PlannedSource {
             parser: source.parser.value,
             from,
+            errorformat,
             matcher,
             matcher_file,
             tool: source.tool.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::manifest::diagnostic::Span;
 use crate::manifest::expression::Template;
@@ -112,7 +112,7 @@ pub enum Fallback {
 }
 
 /// A section of the summary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SummarySection {
     /// A table of steps.

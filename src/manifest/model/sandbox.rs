@@ -30,7 +30,7 @@ pub struct SandboxSettings {
 }
 
 /// A layer that must be active.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requirement {
     /// The layer: `namespaces`, `landlock`, `seccomp`, `cgroup-memory`, `cgroup-pids`, `cgroup-cpu`.
     pub layer: Layer,

@@ -156,7 +156,6 @@ fn what_is_not_there_yet_is_named_by_its_place() {
     publish everything
     human
     github.token
-    errorformat
     cache
     name
     gates

@@ -6,6 +6,7 @@
 
 mod block;
 mod line;
+mod scope;
 
 use std::io::{self, Read};
 
@@ -14,6 +15,7 @@ use crate::parse::lines::LineSplitter;
 use crate::parse::options::Options;
 use crate::parse::output::{Output, plain};
 use crate::parse::tap::line::{Directive, Line, Point};
+use crate::parse::tap::scope::{Child, OpenPoint, Scope};
 use crate::parse::test_case::{self, Failure, MAX_TEXT, TestCase};
 use crate::parse::text::Decoded;
 use crate::parse::{Item, ParseError, Test, TestOutcome};
@@ -28,7 +30,7 @@ const INDENT: usize = 4;
 const MAX_DEPTH: usize = 64;
 
 /// Most items that wait for their parent's point. Those beyond count at once.
-const MAX_HELD: usize = 1_000;
+const MAX_HELD: usize = 200;
 
 /// Reads a report.
 pub(super) fn read(
@@ -64,55 +66,6 @@ pub(super) fn read(
     }
     document.finish(&mut out);
     Ok(())
-}
-
-/// A document, or a subtest in one.
-#[derive(Default)]
-struct Scope {
-    indent: usize,
-    name: String,
-    /// First and last number that the plan allows.
-    plan: Option<(u64, u64)>,
-    plans: u64,
-    points: u64,
-    /// The number of the last point.
-    last: u64,
-    /// The least and the greatest number of a point.
-    numbers: Option<(u64, u64)>,
-    /// The last point, until what follows it is known to belong to something else.
-    open: Option<OpenPoint>,
-    /// Subtests that have ended and whose point is still to come.
-    child: Child,
-    failed: bool,
-    /// What waits for the point of this subtest in its parent.
-    held: Vec<Item>,
-}
-
-/// A point whose diagnostics may still come.
-struct OpenPoint {
-    test: TestCase,
-    ok: bool,
-    directive: Option<Directive>,
-    details: String,
-    /// Its subtest comes after it, in braces.
-    buffered: bool,
-    child: Child,
-}
-
-/// What is known about a subtest that has ended.
-#[derive(Default)]
-struct Child {
-    points: u64,
-    failed: bool,
-    held: Vec<Item>,
-}
-
-impl Child {
-    fn add(&mut self, other: Self) {
-        self.points += other.points;
-        self.failed |= other.failed;
-        self.held.extend(other.held);
-    }
 }
 
 /// What is open while a document is read.
@@ -152,14 +105,19 @@ impl Document {
             Line::Header => self.is_tap = true,
             Line::Comment(comment) => self.comment(comment),
             Line::BlockBegins => {
-                self.block = self.scopes.last().is_some_and(|top| indent > top.indent).then_some(indent)
+                self.block = self.scopes.last().is_some_and(|top| indent > top.indent).then_some(indent);
             }
             Line::BraceOpens => {
                 if let Some(open) = self.scopes.last_mut().and_then(|top| top.open.as_mut()) {
                     open.buffered = true;
                 }
             }
-            Line::BraceCloses => self.close_beyond(indent, out),
+            Line::BraceCloses => {
+                let between = self.close_beyond(indent, out);
+                if let Some(top) = self.scopes.last_mut() {
+                    top.child.add(between);
+                }
+            }
             Line::Plan { first, last } => {
                 if self.enter(indent, out) {
                     self.flush(out);
@@ -169,7 +127,7 @@ impl Document {
             Line::Point(point) => {
                 if self.enter(indent, out) {
                     self.flush(out);
-                    self.point(point);
+                    self.point(&point);
                 }
             }
             Line::BailOut(reason) => self.bail_out(reason, out),
@@ -203,7 +161,7 @@ impl Document {
 
     fn comment(&mut self, comment: &str) {
         match comment.trim().strip_prefix("Subtest:") {
-            Some(name) => name.trim().clone_into(&mut self.subtest),
+            Some(name) => self.subtest = test_case::short(name.trim().into()),
             None => self.detail(comment.strip_prefix(' ').unwrap_or(comment)),
         }
     }
@@ -213,37 +171,37 @@ impl Document {
         if !indent.is_multiple_of(INDENT) {
             return false;
         }
-        let deeper = self.scopes.len();
-        self.close_beyond(indent, out);
-        let closed = self.scopes.len() < deeper;
+        let between = self.close_beyond(indent, out);
         let depth = self.scopes.len();
         let Some(top) = self.scopes.last_mut() else { return false };
         if top.indent < indent {
             if depth == MAX_DEPTH {
                 return false;
             }
-            // A subtest that stood deeper than this one belongs to it.
-            let child = if closed { std::mem::take(&mut top.child) } else { Child::default() };
             let name = std::mem::take(&mut self.subtest);
-            self.scopes.push(Scope { indent, name, child, ..Scope::default() });
+            self.scopes.push(Scope { indent, name, child: between, ..Scope::default() });
         }
         self.is_tap = true;
         true
     }
 
-    /// Ends the subtests that stand to the right of `indent`.
-    fn close_beyond(&mut self, indent: usize, out: &mut Output<'_>) {
+    /// Ends the subtests that stand to the right of `indent`. Returns those that belong to a subtest at `indent` that
+    /// has not begun yet.
+    fn close_beyond(&mut self, indent: usize, out: &mut Output<'_>) -> Child {
+        let mut between = Child::default();
         while self.scopes.len() > 1 && self.scopes.last().is_some_and(|top| top.indent > indent) {
             self.flush(out);
-            let Some(mut ended) = self.scopes.pop() else { return };
+            let Some(mut ended) = self.scopes.pop() else { break };
             let mut child = Child { points: ended.points, failed: ended.failed, held: ended.held };
             child.add(std::mem::take(&mut ended.child));
-            let Some(parent) = self.scopes.last_mut() else { return };
+            let Some(parent) = self.scopes.last_mut() else { break };
             match &mut parent.open {
+                _ if parent.indent < indent => between.add(child),
                 Some(open) if open.buffered => open.child.add(child),
                 _ => parent.child.add(child),
             }
         }
+        between
     }
 
     fn plan(&mut self, first: u64, last: u64) {
@@ -253,17 +211,21 @@ impl Document {
         }
     }
 
-    fn point(&mut self, point: Point) {
+    fn point(&mut self, point: &Point) {
         let names = self.scopes.iter().map(|scope| scope.name.as_str()).filter(|name| !name.is_empty());
         let suite = names.collect::<Vec<_>>().join(" > ");
         let Some(top) = self.scopes.last_mut() else { return };
         let number = point.number.unwrap_or(top.last.saturating_add(1));
-        let (least, greatest) = top.numbers.unwrap_or((number, number));
-        top.numbers = Some((least.min(number), greatest.max(number)));
+        let (lowest, highest) = top.numbers.unwrap_or((number, number));
+        top.numbers = Some((lowest.min(number), highest.max(number)));
         top.last = number;
         top.points += 1;
-        let test =
-            TestCase { suite, name: point.name(number), duration: point.duration, ..TestCase::default() };
+        let test = TestCase {
+            suite,
+            name: test_case::short(point.name(number).into()),
+            duration: point.duration,
+            ..TestCase::default()
+        };
         top.open = Some(OpenPoint {
             test,
             ok: point.ok,
@@ -292,7 +254,7 @@ impl Document {
                 let block = block::read(&details);
                 (test.file, test.line, test.column) = (block.file, block.line, block.column);
                 let message = block.message.unwrap_or_default();
-                test.failure = Some(Failure { word: "not ok", message, details });
+                test.failure = Some(Failure { word: "not ok", message, details, ..Failure::default() });
             }
             if let Some(top) = self.scopes.last_mut() {
                 top.failed = true;
@@ -346,7 +308,7 @@ impl Document {
 
     /// Ends everything that is open.
     fn close(&mut self, out: &mut Output<'_>) {
-        self.close_beyond(0, out);
+        let _none = self.close_beyond(0, out);
         self.flush(out);
         if let Some(root) = self.scopes.first_mut() {
             // A subtest whose point never came counts by itself.
@@ -366,28 +328,6 @@ impl Document {
     }
 }
 
-impl Scope {
-    /// What is wrong with the plan.
-    fn complaint(&self) -> Option<String> {
-        let Some((first, last)) = self.plan else {
-            return Some(format!(
-                "there is no plan after {} tests: the run may have been cut short",
-                self.points
-            ));
-        };
-        if self.plans > 1 {
-            return Some(format!("there are {} plans where one belongs", self.plans));
-        }
-        let planned = last.saturating_add(1).saturating_sub(first);
-        if self.points != planned {
-            return Some(format!("{planned} tests were planned and {} were run", self.points));
-        }
-        let (least, greatest) = self.numbers?;
-        let outside = [least, greatest].into_iter().find(|number| !(first..=last).contains(number))?;
-        Some(format!("test {outside} is outside of the plan {first}..{last}"))
-    }
-}
-
 /// A failure of the document itself.
 fn problem(rule: &str, message: &str, out: &Output<'_>) -> Finding {
     let level = test_case::level("not ok", out.options);
@@ -396,3 +336,6 @@ fn problem(rule: &str, message: &str, out: &Output<'_>) -> Finding {
     finding.title = Some(rule.to_owned());
     finding
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,8 @@ pub(super) struct Source<R> {
     waiting: Range<usize>,
     /// Chosen by the first bytes.
     decoder: Option<Decoder>,
+    /// Length of the byte order mark.
+    mark: u64,
     /// Bytes of the input that are decoded, or were a byte order mark.
     taken: u64,
     /// The input has no more bytes.
@@ -53,11 +55,17 @@ impl<R: Read> Source<R> {
             raw: vec![0; PIECE],
             waiting: 0..0,
             decoder: None,
+            mark: 0,
             taken: 0,
             ended: false,
             finished: false,
             fault: None,
         }
+    }
+
+    /// Length of the byte order mark.
+    pub(super) const fn mark(&self) -> u64 {
+        self.mark
     }
 
     /// How many bytes of the input the text that was decoded so far was.
@@ -139,7 +147,8 @@ impl<R: Read> Source<R> {
         }
         let (encoding, mark) = detect(&self.raw[self.waiting.clone()]).map_err(Trouble::Encoding)?;
         self.waiting.start += mark;
-        self.taken += mark as u64;
+        self.mark = mark as u64;
+        self.taken = self.mark;
         self.decoder = Some(encoding.new_decoder_without_bom_handling());
         Ok(())
     }

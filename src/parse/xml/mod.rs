@@ -9,6 +9,7 @@
 
 mod encoding;
 mod tag;
+mod window;
 
 use std::io::Read;
 use std::ops::Range;
@@ -16,21 +17,14 @@ use std::ops::Range;
 use memchr::{memchr, memchr2, memmem};
 use quick_xml::parser::{ElementParser, Parser as _};
 
-use crate::parse::options::MAX_MESSAGE;
 use crate::parse::output::Output;
-use crate::parse::xml::encoding::{LEAST_ROOM, Source, Trouble};
+use crate::parse::xml::window::Window;
 use crate::parse::{ParseError, text};
 
 pub(super) use crate::parse::xml::tag::{Tag, Text};
 
-/// Most text that is held at once, in bytes.
-const WINDOW: usize = 256 << 10;
-
-/// Text that is read at least before a token is looked at again, in bytes.
-const LEAST_READ: usize = 8 << 10;
-
 /// Most elements that may be open.
-const MAX_DEPTH: usize = 256;
+const MAX_DEPTH: usize = 128;
 
 /// Longest name of an element, in bytes.
 const MAX_NAME: usize = 1 << 10;
@@ -51,30 +45,28 @@ pub(super) fn walk<'o>(
     let mut xml = Xml::new(input);
     let mut depth = 0;
     loop {
-        let token = xml.next();
-        let whole = match token? {
-            None => break,
-            Some(token @ Token::Start(_)) => {
-                depth += 1;
-                visit(depth, token, out)?
+        let step = match xml.next() {
+            Ok(Some(token)) => {
+                depth += usize::from(matches!(token, Token::Start(_)));
+                let ends = matches!(token, Token::End);
+                let whole = visit(depth, token, out);
+                depth -= usize::from(ends);
+                whole.map(Some)
             }
-            Some(Token::End) => {
-                depth -= 1;
-                visit(depth + 1, Token::End, out)?
-            }
-            Some(token @ Token::Text(_)) => visit(depth, token, out)?,
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
         };
-        if !whole {
-            out.broken(xml.offset(), "a tag with broken attributes");
+        xml.window.tell_fault(out);
+        match step? {
+            Some(true) => {}
+            Some(false) => out.broken(xml.tag_place(), "a tag with broken attributes"),
+            None => return Ok(()),
         }
-        xml.tell_fault(out);
     }
-    xml.tell_fault(out);
-    Ok(())
 }
 
 /// One piece of a document.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Token<'w> {
     /// An element begins.
     Start(Tag<'w>),
@@ -86,24 +78,18 @@ pub(super) enum Token<'w> {
 
 /// Where a token is in the window.
 enum Span {
-    Start { content: Range<usize> },
+    Start(Range<usize>),
     End,
     Text { raw: Range<usize>, literal: bool },
 }
 
 /// A document that is read token by token.
 struct Xml<R> {
-    source: Source<R>,
-    window: Vec<u8>,
-    /// The window's part that is decoded and not yet taken.
-    from: usize,
-    to: usize,
-    /// Where in the input the window begins.
-    begin: u64,
-    /// Where in the input the last token began, when the window cannot tell.
+    window: Window<R>,
+    /// Where in the window the last tag began.
+    tag: usize,
+    /// Where in the input it began, when its values were cut.
     shortened: Option<u64>,
-    /// Where in the window the last token began.
-    token: usize,
     /// Names of the open elements, one after the other, and where each ends.
     names: Vec<u8>,
     open: Vec<usize>,
@@ -111,66 +97,55 @@ struct Xml<R> {
     closing: bool,
     in_literal: bool,
     rooted: bool,
-    trouble: Option<Trouble>,
 }
 
 impl<R: Read> Xml<R> {
     fn new(input: R) -> Self {
         Self {
-            source: Source::new(input),
-            window: vec![0; WINDOW],
-            from: 0,
-            to: 0,
-            begin: 0,
+            window: Window::new(input),
+            tag: 0,
             shortened: None,
-            token: 0,
             names: Vec::new(),
             open: Vec::new(),
             closing: false,
             in_literal: false,
             rooted: false,
-            trouble: None,
         }
     }
 
     /// The next token; nothing at the end of a document that is whole.
     fn next(&mut self) -> Result<Option<Token<'_>>, ParseError> {
         let Some(span) = self.advance()? else { return Ok(None) };
-        let text = |range: Range<usize>| str::from_utf8(&self.window[range]).unwrap_or_default();
         Ok(Some(match span {
-            Span::Start { content } => Token::Start(Tag::new(text(content))),
+            Span::Start(content) => Token::Start(Tag::new(self.window.text(content))),
             Span::End => Token::End,
-            Span::Text { raw, literal: false } => Token::Text(Text::Escaped(text(raw))),
-            Span::Text { raw, literal: true } => Token::Text(Text::Literal(text(raw))),
+            Span::Text { raw, literal: false } => Token::Text(Text::Escaped(self.window.bytes(raw))),
+            Span::Text { raw, literal: true } => Token::Text(Text::Literal(self.window.bytes(raw))),
         }))
     }
 
-    /// Where in the input the last token began.
-    fn offset(&self) -> u64 {
-        self.shortened.unwrap_or_else(|| self.place(self.token))
-    }
-
-    /// Tells of bytes that are no text in the document's encoding.
-    fn tell_fault(&mut self, out: &mut Output<'_>) {
-        if let Some(offset) = self.source.fault() {
-            out.broken(offset, &format!("bytes that are no {}", self.source.name()));
-        }
-    }
-
-    fn place(&self, at: usize) -> u64 {
-        self.begin + self.source.length_of(&self.window[..at])
+    /// Where in the input the last tag began.
+    fn tag_place(&self) -> u64 {
+        self.shortened.unwrap_or_else(|| self.window.place(self.tag))
     }
 
     fn malformed(&self, at: usize, message: impl Into<String>) -> ParseError {
-        ParseError::Malformed { offset: self.place(at), message: message.into() }
+        ParseError::Malformed { offset: self.window.place(at), message: message.into() }
+    }
+
+    /// The error of a document that is cut short.
+    fn cut_short(&self, inside: &str) -> ParseError {
+        ParseError::Malformed {
+            offset: self.window.end(),
+            message: format!("the document ends inside {inside}"),
+        }
     }
 
     fn waiting(&self) -> &[u8] {
-        &self.window[self.from..self.to]
+        self.window.waiting()
     }
 
     fn advance(&mut self) -> Result<Option<Span>, ParseError> {
-        self.shortened = None;
         loop {
             if std::mem::take(&mut self.closing) {
                 self.leave();
@@ -182,11 +157,10 @@ impl<R: Read> Xml<R> {
                     None => continue,
                 }
             }
-            if self.waiting().is_empty() && !self.more()? {
+            if self.waiting().is_empty() && !self.window.more()? {
                 return self.end().map(|()| None);
             }
-            self.token = self.from;
-            let span = if self.window[self.from] == b'<' { self.markup()? } else { self.text()? };
+            let span = if self.waiting().first() == Some(&b'<') { self.markup()? } else { self.text()? };
             if span.is_some() {
                 return Ok(span);
             }
@@ -195,33 +169,34 @@ impl<R: Read> Xml<R> {
 
     /// The document ends here; says whether it may.
     fn end(&self) -> Result<(), ParseError> {
-        let message = match self.open_name() {
-            Some(name) => format!("the document ends inside <{}>", String::from_utf8_lossy(name)),
-            None if self.rooted => return Ok(()),
-            None => "the document has no element".to_owned(),
-        };
-        Err(ParseError::Malformed { offset: self.source.taken(), message })
+        match self.open_name() {
+            Some(name) => Err(self.cut_short(&format!("<{}>", String::from_utf8_lossy(name)))),
+            None if self.rooted => Ok(()),
+            None => Err(ParseError::Malformed {
+                offset: self.window.end(),
+                message: "the document has no element".to_owned(),
+            }),
+        }
     }
 
     /// Text up to the next tag, or as much of it as fits.
     fn text(&mut self) -> Result<Option<Span>, ParseError> {
         let end = match memchr(b'<', self.waiting()) {
             Some(end) => end,
-            None if self.may_grow() && self.more()? => return Ok(None),
-            // What may be the beginning of a reference waits for its end.
-            None if self.is_full() => {
-                let from = self.to - 16;
-                let reference = memchr(b'&', &self.window[from..self.to]).map(|at| from + at);
-                reference.unwrap_or(self.to) - self.from
+            None if !self.window.is_full() && self.window.more()? => return Ok(None),
+            None => {
+                // What may be the beginning of a reference waits for its end.
+                let length = self.waiting().len();
+                let from = if self.window.is_full() { length - tag::MAX_REFERENCE } else { length };
+                memchr(b'&', &self.waiting()[from..]).map_or(length, |at| from + at)
             }
-            None => self.to - self.from,
         };
-        let raw = self.from..self.from + end;
-        self.from = raw.end;
+        let raw = self.window.from..self.window.from + end;
+        self.window.from = raw.end;
         if !self.open.is_empty() {
             return Ok(Some(Span::Text { raw, literal: false }));
         }
-        match self.window[raw.clone()].iter().position(|byte| !byte.is_ascii_whitespace()) {
+        match self.window.bytes(raw.clone()).iter().position(|byte| !byte.is_ascii_whitespace()) {
             None => Ok(None),
             Some(at) if self.rooted => {
                 Err(self.malformed(raw.start + at, "there is text after the root element"))
@@ -232,16 +207,11 @@ impl<R: Read> Xml<R> {
 
     /// A piece of a CDATA section; nothing when it has just ended.
     fn literal(&mut self) -> Result<Option<Span>, ParseError> {
-        self.token = self.from;
         let found = memmem::find(self.waiting(), b"]]>");
         let (end, behind) = match found {
             Some(end) => (end, 3),
-            None if self.may_grow() => {
-                return if self.more()? {
-                    Ok(None)
-                } else {
-                    Err(self.malformed(self.to, "a CDATA section does not end"))
-                };
+            None if !self.window.is_full() => {
+                return if self.window.more()? { Ok(None) } else { Err(self.cut_short("a CDATA section")) };
             }
             None => {
                 // The brackets at the end may belong to the section's end.
@@ -249,42 +219,40 @@ impl<R: Read> Xml<R> {
                 (self.waiting().len() - brackets, 0)
             }
         };
-        let raw = self.from..self.from + end;
-        self.from = raw.end + behind;
+        let raw = self.window.from..self.window.from + end;
+        self.window.from = raw.end + behind;
         self.in_literal = found.is_none();
         Ok((!raw.is_empty()).then_some(Span::Text { raw, literal: true }))
     }
 
     fn markup(&mut self) -> Result<Option<Span>, ParseError> {
-        while self.waiting().len() < b"<![CDATA[".len() && self.more()? {
-            self.token = self.from;
-        }
+        while self.waiting().len() < b"<![CDATA[".len() && self.window.more()? {}
         match self.waiting() {
             [b'<', b'/', ..] => self.end_tag().map(Some),
             [b'<', b'?', ..] => self.pass_over(b"?>", "a processing instruction"),
             [b'<', b'!', b'-', b'-', ..] => self.pass_over(b"-->", "a comment"),
             [b'<', b'!', b'[', b'C', b'D', b'A', b'T', b'A', b'[', ..] if !self.open.is_empty() => {
-                self.from += b"<![CDATA[".len();
+                self.window.from += b"<![CDATA[".len();
                 self.in_literal = true;
                 Ok(None)
             }
             [b'<', b'!', b'D', b'O', b'C', b'T', b'Y', b'P', b'E', ..] => self.document_type(),
-            [b'<', b'!', ..] => Err(self.malformed(self.from, "a declaration that no XML has here")),
+            [b'<', b'!', ..] => Err(self.malformed(self.window.from, "a declaration that no XML has here")),
             _ => self.start_tag(),
         }
     }
 
     /// Takes everything up to `end` without keeping it.
     fn pass_over(&mut self, end: &[u8], what: &str) -> Result<Option<Span>, ParseError> {
-        self.from += 2;
+        self.window.from += 2;
         loop {
             if let Some(at) = memmem::find(self.waiting(), end) {
-                self.from += at + end.len();
+                self.window.from += at + end.len();
                 return Ok(None);
             }
-            self.from += self.waiting().len().saturating_sub(end.len() - 1);
-            if !self.more()? {
-                return Err(self.malformed(self.to, format!("{what} does not end")));
+            self.window.from += self.waiting().len().saturating_sub(end.len() - 1);
+            if !self.window.more()? {
+                return Err(self.cut_short(what));
             }
         }
     }
@@ -297,7 +265,7 @@ impl<R: Read> Xml<R> {
         let mut in_subset = false;
         loop {
             while let Some(&byte) = self.waiting().first() {
-                self.from += 1;
+                self.window.from += 1;
                 last = [last[1], last[2], last[3], byte];
                 if let Some(end) = until {
                     if last.ends_with(end) {
@@ -317,8 +285,8 @@ impl<R: Read> Xml<R> {
                     _ => {}
                 }
             }
-            if !self.more()? {
-                return Err(self.malformed(self.to, "the document type does not end"));
+            if !self.window.more()? {
+                return Err(self.cut_short("its type"));
             }
         }
     }
@@ -328,10 +296,10 @@ impl<R: Read> Xml<R> {
             match memchr(b'>', self.waiting()) {
                 Some(end) => break end,
                 None if self.waiting().len() > 2 * MAX_NAME => {
-                    return Err(self.malformed(self.from, "a tag that does not end"));
+                    return Err(self.malformed(self.window.from, "a tag that does not end"));
                 }
-                None if self.more()? => {}
-                None => return Err(self.malformed(self.to, "the document ends inside a tag")),
+                None if self.window.more()? => {}
+                None => return Err(self.cut_short("a tag")),
             }
         };
         let name = self.waiting()[2..end].trim_ascii_end();
@@ -342,40 +310,41 @@ impl<R: Read> Xml<R> {
                 Some(expected) => format!("</{name}> where </{expected}> should be"),
                 None => format!("</{name}> without a beginning"),
             };
-            return Err(self.malformed(self.from, message));
+            return Err(self.malformed(self.window.from, message));
         }
-        self.token = self.from;
-        self.from += end + 1;
+        self.window.from += end + 1;
         self.leave();
         Ok(Span::End)
     }
 
     fn start_tag(&mut self) -> Result<Option<Span>, ParseError> {
+        self.shortened = None;
         let end = loop {
             if let Some(end) = ElementParser::default().feed(&self.waiting()[1..]) {
                 break end + 1;
             }
-            if self.may_grow() {
-                if !self.more()? {
-                    return Err(self.malformed(self.to, "the document ends inside a tag"));
+            if self.window.is_full() {
+                self.shortened = self.shortened.or_else(|| Some(self.window.place(self.window.from)));
+                if !self.window.shorten()? {
+                    return Err(self.malformed(self.window.from, "a tag that is too long"));
                 }
-            } else if !self.shorten()? {
-                return Err(self.malformed(self.from, "a tag that is too long"));
+            } else if !self.window.more()? {
+                return Err(self.cut_short("a tag"));
             }
         };
-        self.token = self.from;
-        let mut content = self.from + 1..self.from + end;
-        self.from = content.end + 1;
-        self.closing = self.window[content.clone()].ends_with(b"/");
+        self.tag = self.window.from;
+        let mut content = self.tag + 1..self.tag + end;
+        self.window.from = content.end + 1;
+        self.closing = self.window.bytes(content.clone()).ends_with(b"/");
         content.end -= usize::from(self.closing);
         self.enter(content.clone())?;
-        Ok(Some(Span::Start { content }))
+        Ok(Some(Span::Start(content)))
     }
 
     /// Remembers that the element of a tag is open.
     fn enter(&mut self, content: Range<usize>) -> Result<(), ParseError> {
         let at = content.start - 1;
-        let bytes = &self.window[content];
+        let bytes = self.window.bytes(content);
         let length = bytes.iter().position(u8::is_ascii_whitespace).unwrap_or(bytes.len());
         let name = &bytes[..length];
         let is_name =
@@ -406,115 +375,5 @@ impl<R: Read> Xml<R> {
     }
 }
 
-/// The window.
-impl<R: Read> Xml<R> {
-    const fn is_full(&self) -> bool {
-        self.to - self.from + LEAST_ROOM > WINDOW
-    }
-
-    /// Whether there is room for more behind what is waiting.
-    const fn may_grow(&self) -> bool {
-        !self.is_full()
-    }
-
-    /// Reads more behind what is waiting. False at the end of the input.
-    fn more(&mut self) -> Result<bool, ParseError> {
-        self.compact();
-        let before = self.to;
-        while self.to - before < LEAST_READ && self.to + LEAST_ROOM <= WINDOW {
-            let read = match self.trouble.take() {
-                Some(trouble) => Err(trouble),
-                None => self.source.read_into(&mut self.window[self.to..]),
-            };
-            match read {
-                Ok(0) => break,
-                Ok(count) => self.to += count,
-                // What came before the trouble is looked at first.
-                Err(trouble) if self.to > before => {
-                    self.trouble = Some(trouble);
-                    break;
-                }
-                Err(trouble) => return Err(self.read_error(trouble)),
-            }
-        }
-        Ok(self.to > before)
-    }
-
-    /// Moves what is waiting to the window's beginning.
-    fn compact(&mut self) {
-        if self.from > 0 {
-            self.begin = self.place(self.from);
-            self.window.copy_within(self.from..self.to, 0);
-            self.token = self.token.saturating_sub(self.from);
-            self.to -= self.from;
-            self.from = 0;
-        }
-    }
-
-    fn read_error(&self, trouble: Trouble) -> ParseError {
-        match trouble {
-            Trouble::Read(source) => ParseError::Read { offset: self.source.taken(), source },
-            Trouble::Encoding(name) => {
-                let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
-                ParseError::Malformed { offset: 0, message: format!("there is no encoding {name:?}") }
-            }
-        }
-    }
-
-    /// Makes room in a tag that fills the window: cuts each attribute value that is longer than a message may be. False
-    /// when there is none.
-    fn shorten(&mut self) -> Result<bool, ParseError> {
-        self.compact();
-        self.shortened = self.shortened.or(Some(self.begin));
-        let (mut read, mut write, to) = (self.from, self.from, self.to);
-        while let Some(at) = memchr2(b'"', b'\'', &self.window[read..to]) {
-            let value = read + at + 1;
-            let quote = self.window[value - 1];
-            let end = memchr(quote, &self.window[value..to]).map_or(to, |length| value + length);
-            let kept = self.boundary(end.min(value + MAX_MESSAGE));
-            self.window.copy_within(read..kept, write);
-            write += kept - read;
-            read = end;
-            if end == to && kept < end {
-                self.drop_from(write);
-                return self.drop_until(quote).map(|()| true);
-            }
-            // The closing quote goes along, so that it does not open a value.
-            if end < to {
-                self.window[write] = quote;
-                write += 1;
-                read += 1;
-            }
-        }
-        self.window.copy_within(read..to, write);
-        write += to - read;
-        self.drop_from(write);
-        Ok(write < to)
-    }
-
-    /// Drops what the window holds behind `end`.
-    const fn drop_from(&mut self, end: usize) {
-        self.begin += (self.to - end) as u64;
-        self.to = end;
-    }
-
-    /// Drops what comes before the next `quote`.
-    fn drop_until(&mut self, quote: u8) -> Result<(), ParseError> {
-        let kept = self.to;
-        while self.more()? {
-            if let Some(at) = memchr(quote, &self.window[kept..self.to]) {
-                self.window.copy_within(kept + at..self.to, kept);
-                self.drop_from(self.to - at);
-                return Ok(());
-            }
-            self.drop_from(kept);
-        }
-        Err(self.malformed(self.to, "the document ends inside a tag"))
-    }
-
-    /// The last border between characters that is not behind `at`.
-    fn boundary(&self, at: usize) -> usize {
-        let inside = |at: usize| self.window.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
-        (at.saturating_sub(3)..=at).rev().find(|&at| !inside(at)).unwrap_or(at)
-    }
-}
+#[cfg(test)]
+mod tests;

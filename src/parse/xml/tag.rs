@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 use quick_xml::events::attributes::Attributes;
 
 /// The beginning of an element.
@@ -15,7 +15,8 @@ pub(in crate::parse) struct Tag<'w> {
 
 impl<'w> Tag<'w> {
     pub(super) fn new(content: &'w str) -> Self {
-        let name_length = content.find(|c: char| c.is_ascii_whitespace()).unwrap_or(content.len());
+        let name_length =
+            content.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(content.len());
         Self { content, name_length }
     }
 
@@ -37,25 +38,32 @@ impl<'w> Tag<'w> {
                 continue;
             };
             let Cow::Borrowed(value) = attribute.value else { continue };
-            if let (Ok(name), Ok(value)) = (str::from_utf8(attribute.key.0), str::from_utf8(value)) {
+            if let (Some(name), Some(value)) = (self.part(attribute.key.0), self.part(value)) {
                 each(local(name), resolved(value));
             }
         }
         whole
     }
+
+    /// The text that `bytes`, which are a part of the tag's, are. Looking where they are costs less than proving again
+    /// that they are UTF-8.
+    fn part(&self, bytes: &'w [u8]) -> Option<&'w str> {
+        let start = (bytes.as_ptr() as usize).checked_sub(self.content.as_ptr() as usize)?;
+        self.content.get(start..start + bytes.len())
+    }
 }
 
 fn local(name: &str) -> &str {
-    name.rsplit_once(':').map_or(name, |(_, local)| local)
+    memrchr(b':', name.as_bytes()).map_or(name, |colon| &name[colon + 1..])
 }
 
 /// A piece of text.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::parse) enum Text<'w> {
-    /// With references.
-    Escaped(&'w str),
-    /// As it stands, from a CDATA section.
-    Literal(&'w str),
+    /// UTF-8 with references.
+    Escaped(&'w [u8]),
+    /// UTF-8 as it stands, from a CDATA section.
+    Literal(&'w [u8]),
 }
 
 impl Text<'_> {
@@ -65,10 +73,13 @@ impl Text<'_> {
         if room == 0 {
             return;
         }
-        let start = |text: &'_ str| text.floor_char_boundary(text.len().min(room));
+        let (Self::Escaped(bytes) | Self::Literal(bytes)) = self;
+        // Most text is passed over, so only what is kept is looked at.
+        let text = String::from_utf8_lossy(bytes);
+        let text = &text[..text.floor_char_boundary(room)];
         match self {
-            Self::Escaped(raw) => resolve(&raw[..start(raw)], to),
-            Self::Literal(text) => to.push_str(&text[..start(text)]),
+            Self::Escaped(_) => resolve(text, to),
+            Self::Literal(_) => to.push_str(text),
         }
     }
 }
@@ -88,22 +99,19 @@ fn resolve(raw: &str, to: &mut String) {
     while let Some((before, after)) = rest.split_once('&') {
         to.push_str(before);
         let end = after.bytes().take(MAX_REFERENCE).position(|byte| byte == b';');
-        match end.and_then(|end| Some((character(&after[..end])?, end))) {
-            Some((c, end)) => {
-                to.push(c);
-                rest = &after[end + 1..];
-            }
-            None => {
-                to.push('&');
-                rest = after;
-            }
+        if let Some((c, end)) = end.and_then(|end| Some((character(&after[..end])?, end))) {
+            to.push(c);
+            rest = &after[end + 1..];
+        } else {
+            to.push('&');
+            rest = after;
         }
     }
     to.push_str(rest);
 }
 
 /// Longest reference that is known, in bytes: `#x10ffff`, with room for zeros before it.
-const MAX_REFERENCE: usize = 14;
+pub(super) const MAX_REFERENCE: usize = 14;
 
 /// The character that a reference means. A number that is no character is U+FFFD; control characters, which XML forbids
 /// and tools write all the same, are themselves.
