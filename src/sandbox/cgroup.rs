@@ -243,6 +243,22 @@ impl Drop for Group {
     }
 }
 
+/// Removes the groups of an executor that was killed, its helper's own first. For that helper. Where the parent group
+/// takes no process, the next executor's sweep does it.
+pub(crate) fn clean_up() {
+    leave();
+    let _count = Cgroups::of_this_host().sweep();
+}
+
+/// Takes this process out of a group that is ours.
+fn leave() {
+    let Ok(place) = host::locate(Path::new("/")) else { return };
+    let ours =
+        place.own.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
+    let Some(parent) = place.own.parent().filter(|_| ours) else { return };
+    let _ = write(&parent.join("cgroup.procs"), &std::process::id().to_string());
+}
+
 /// Writes to a file that the kernel made. Each write is a request, so the whole value must go at once.
 fn write(path: &Path, value: &str) -> io::Result<()> {
     fs::File::options().write(true).open(path)?.write_all(value.as_bytes())
@@ -267,7 +283,7 @@ fn is_stale(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else { return false };
     let numbers: Vec<u64> = rest.split('-').filter_map(|word| word.parse().ok()).collect();
     let [of, pid, start, _] = numbers[..] else { return false };
-    let alive = i32::try_from(pid).ok().and_then(processes::start_time) == Some(start);
+    let alive = i32::try_from(pid).is_ok_and(|pid| processes::is_running(pid, start));
     of == namespace() && !alive
 }
 

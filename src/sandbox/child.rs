@@ -1,13 +1,15 @@
 //! The executor's side: starting the helper, and what can be done to it.
 
+#![expect(unsafe_code, reason = "taking over a descriptor that came by a socket")]
+
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, IoSlice, Write as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::io::{self, IoSlice, IoSliceMut, Write as _};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -16,16 +18,22 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, send, sendmsg, shutdown,
-    socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, recvmsg,
+    send, sendmsg, shutdown, socketpair,
 };
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, pipe2};
 
+use crate::sandbox::cgroup::{CgroupError, Group};
+use crate::sandbox::compile::CompileError;
+use crate::sandbox::host::{Ground, Host};
 use crate::sandbox::init::{ARGUMENT, Order};
 use crate::sandbox::launch::Launch;
+use crate::sandbox::layers::HostLayers;
 use crate::sandbox::processes;
-use crate::sandbox::spec::NulByte;
+use crate::sandbox::seccomp::{self, Rules};
+use crate::sandbox::spec::Spec;
+use crate::sandbox::spec::codec::Blob;
 
 /// Room in a pipe for output, in bytes. The default of 64 KiB makes a script that prints much wait for us.
 const PIPE_BYTES: i32 = 1 << 20;
@@ -45,14 +53,22 @@ fn helpers() -> MutexGuard<'static, BTreeSet<i32>> {
 pub struct Sandbox {
     helper: PathBuf,
     ready: Arc<Mutex<Option<Child>>>,
+    host: Arc<OnceLock<Host>>,
+    layers: Arc<OnceLock<HostLayers>>,
+    filters: Arc<Mutex<Vec<(Rules, Blob)>>>,
+    /// Folders that helpers remove when this process is killed.
+    leftovers: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 /// Why nothing was started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// Something of the launch cannot be handed to a program.
+    /// The launch cannot be compiled for this host.
     #[error(transparent)]
-    Launch(#[from] NulByte),
+    Launch(#[from] CompileError),
+    /// It cannot be moved into its control group.
+    #[error(transparent)]
+    Group(#[from] CgroupError),
     /// The host refused something that every child needs.
     #[error("failed to {what}")]
     Host {
@@ -91,7 +107,14 @@ impl Sandbox {
     /// Children are helped by the program at `helper`, which must be rungate. For tests, which are another program.
     #[must_use]
     pub fn with_helper(helper: PathBuf) -> Self {
-        Self { helper, ready: Arc::default() }
+        Self {
+            helper,
+            ready: Arc::default(),
+            host: Arc::default(),
+            layers: Arc::default(),
+            filters: Arc::default(),
+            leftovers: Arc::default(),
+        }
     }
 
     /// Makes this process fit for children: orphans come back to it when a helper dies, and no other process of this
@@ -111,14 +134,64 @@ impl Sandbox {
     /// Fails when the launch cannot be expressed or the host is out of something. What goes wrong later, in the
     /// helper, is a [`crate::sandbox::status::Status::Failed`] on the status pipe.
     pub fn spawn(&self, launch: &Launch) -> Result<Child, SpawnError> {
-        let spec = sealed(&launch.compile()?.encode())?;
-        if let Some(ready) = self.take_ready()
+        self.spawn_in(launch, None)
+    }
+
+    /// Starts `launch` in the control group `group`, helper and all.
+    ///
+    /// # Errors
+    /// Fails as [`Sandbox::spawn`] does, and when the helper cannot be moved into the group.
+    pub fn spawn_in(&self, launch: &Launch, group: Option<&Group>) -> Result<Child, SpawnError> {
+        let ready = self.take_ready();
+        // The helper gets going while the rest is done here.
+        let ready = if ready.is_none() { Some(self.start_helper()?) } else { ready };
+        let spec = sealed(&self.compile(launch)?.encode())?;
+        // Before it knows what to start, so that nothing of it is ever outside.
+        let join = |child: &Child| group.map_or(Ok(()), |group| group.add(child.helper()));
+        // One that has died while it waited is no reason to fail: another one is started.
+        if let Some(ready) = ready
+            && join(&ready).is_ok()
             && ready.hand_over(&spec).is_ok()
         {
             return Ok(ready);
         }
         let child = self.start_helper()?;
+        join(&child)?;
         child.hand_over(&spec).map_err(host("hand over the launch spec"))?;
+        Ok(child)
+    }
+
+    /// What this host can give, as children have tried it, once.
+    #[must_use]
+    pub fn layers(&self) -> &HostLayers {
+        self.layers.get_or_init(|| self.try_layers())
+    }
+
+    /// The spec of `launch` on this machine.
+    pub(crate) fn compile(&self, launch: &Launch) -> Result<Spec, CompileError> {
+        let Some(confinement) = &launch.confinement else {
+            // What nobody confines needs to know nothing of the host.
+            return launch.compile(&Host::default(), &Ground::default(), |_| Ok(Blob::default()));
+        };
+        let host = self.host.get_or_init(Host::of_this_machine);
+        launch.compile(host, &Ground::of(&confinement.view), |rules| self.filter(rules))
+    }
+
+    /// Filters are few and steps are many, so each is compiled once.
+    fn filter(&self, rules: Rules) -> Result<Blob, seccomp::CompileError> {
+        let mut filters = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, filter)) = filters.iter().find(|(known, _)| *known == rules) {
+            return Ok(filter.clone());
+        }
+        let filter = Blob(seccomp::program(rules)?.to_bytes());
+        filters.push((rules, filter.clone()));
+        Ok(filter)
+    }
+
+    /// Starts what is compiled already.
+    pub(crate) fn spawn_spec(&self, spec: &Spec) -> Result<Child, SpawnError> {
+        let child = self.start_helper()?;
+        child.hand_over(&sealed(&spec.encode())?).map_err(host("hand over the launch spec"))?;
         Ok(child)
     }
 
@@ -130,6 +203,15 @@ impl Sandbox {
             // Whatever is wrong will be wrong again when a child is really needed, and is said then.
             *ready = self.start_helper().ok();
         }
+    }
+
+    /// Has `folder` removed by the helpers when this process is killed and cannot do it itself, all that is in it without
+    /// following links. To be called before the folder is made: a helper is ready when this returns.
+    pub fn remove_if_killed(&self, folder: &Path) {
+        self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
+        // One that is ready has not heard of it.
+        self.stand_down();
+        self.make_ready();
     }
 
     /// Lets go of a helper that is ready and not needed any more.
@@ -159,6 +241,8 @@ impl Sandbox {
             .arg0("rungate-sandbox")
             .arg(ARGUMENT)
             .args(kept.map(|fd| fd.as_raw_fd().to_string()))
+            .arg(std::process::id().to_string())
+            .args(&*self.leftovers.lock().unwrap_or_else(PoisonError::into_inner))
             .env_clear();
         command.stdin(Stdio::null()).stdout(stdout_end).stderr(stderr_end);
         // Two descriptors must stay open in the helper. They lose their flag here, where every child of this process is
@@ -208,6 +292,24 @@ impl Child {
         let descriptors = [spec.as_raw_fd()];
         let message = [ControlMessage::ScmRights(&descriptors)];
         sendmsg::<()>(self.control.as_raw_fd(), &word, &message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
+    }
+
+    /// The folder that the program sees as [`crate::sandbox::layout::Layout::files`], where it has a file system of its own.
+    /// It can be read until this descriptor is closed, also when the sandbox is gone; before that, the program can still
+    /// write there. Taken once: nothing the second time, and nothing before the program has been started.
+    #[must_use]
+    pub fn private_files(&self) -> Option<OwnedFd> {
+        let mut word = [0];
+        let mut parts = [IoSliceMut::new(&mut word)];
+        let mut space = nix::cmsg_space!([RawFd; 1]);
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = recvmsg::<()>(self.control.as_raw_fd(), &mut parts, Some(&mut space), flags).ok()?;
+        let folder = message.cmsgs().ok()?.find_map(|message| match message {
+            ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
+            _ => None,
+        })?;
+        // SAFETY: the kernel has just made this descriptor for us, and there is room for one only.
+        Some(unsafe { OwnedFd::from_raw_fd(folder) })
     }
 
     /// Gives the helper an order. An order to a helper that is gone is no error: its status pipe tells that story.

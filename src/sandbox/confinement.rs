@@ -19,6 +19,18 @@ pub enum Tier {
     Namespaces,
 }
 
+impl Tier {
+    /// Its name, as records and people write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Landlock => "landlock",
+            Self::Namespaces => "namespaces",
+        }
+    }
+}
+
 /// Everything that a child may see and do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confinement {

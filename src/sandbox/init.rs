@@ -12,20 +12,21 @@ use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, killpg, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, chdir, execve, fork, pipe2, setpgid, setsid};
+use nix::unistd::{Pid, chdir, getppid, setsid};
 
+use crate::sandbox::cgroup;
+use crate::sandbox::landlock;
+use crate::sandbox::namespaces::{Ended, First, start_payload};
+use crate::sandbox::payload::Landlocked;
 use crate::sandbox::processes;
-use crate::sandbox::spec::Spec;
-use crate::sandbox::status::{Call, Status};
+use crate::sandbox::spec::{Confined, Spec};
+use crate::sandbox::status::{Call, Proc, SetupError, Status};
 
 /// First argument of a process that is to be a helper. Tested before anything else in `main`.
 pub const ARGUMENT: &str = "__sandbox-init";
@@ -50,8 +51,17 @@ impl Order {
         }
     }
 
+    /// The signal for the program's process group; the last order is for more than that.
+    pub(crate) const fn signal(self) -> Option<Signal> {
+        match self {
+            Self::Interrupt => Some(Signal::SIGINT),
+            Self::Terminate => Some(Signal::SIGTERM),
+            Self::Kill => None,
+        }
+    }
+
     /// An unknown byte can only be a fault of ours; the safe reading is the last one.
-    const fn of_byte(byte: u8) -> Self {
+    pub(crate) const fn of_byte(byte: u8) -> Self {
         match byte {
             b'i' => Self::Interrupt,
             b't' => Self::Terminate,
@@ -60,11 +70,8 @@ impl Order {
     }
 }
 
-/// A failure before the program runs.
-struct Failure(Call, Errno);
-
-fn failed(call: Call) -> impl FnOnce(Errno) -> Failure {
-    move |errno| Failure(call, errno)
+fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
+    move |errno| SetupError::new(call, errno)
 }
 
 /// Does the helper's work and returns its exit code, when this process was started as one.
@@ -74,15 +81,23 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
     if args.next()? != OsStr::new(ARGUMENT) {
         return None;
     }
-    let numbers: Vec<RawFd> = args.filter_map(|word| word.to_str()?.parse().ok()).collect();
-    let [status, control] = numbers[..] else { return Some(refuse()) };
+    let numbers: Vec<RawFd> = args.by_ref().take(3).filter_map(|word| word.to_str()?.parse().ok()).collect();
+    let [status, control, executor] = numbers[..] else { return Some(refuse()) };
     if status == control || [status, control].iter().any(|&fd| fd < 3 || !is_open(fd)) {
         return Some(refuse());
     }
     // SAFETY: the executor left exactly these descriptors open for us, nothing else in this process knows them, and
     // they were just seen to be open and not the same, so each gets one owner.
     let [status, control] = [status, control].map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-    Some(help(status, &control))
+    let code = help(status, &control);
+    if getppid().as_raw() != executor || processes::is_exiting(executor) {
+        // It was killed, and cannot clean up any more. Nothing that could write to its folders is alive.
+        for folder in args {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+        cgroup::clean_up();
+    }
+    Some(code)
 }
 
 /// For a person who types the hidden argument by hand.
@@ -97,32 +112,50 @@ fn is_open(fd: RawFd) -> bool {
 }
 
 fn help(status: OwnedFd, control: &OwnedFd) -> ExitCode {
-    let mut status = File::from(status);
-    let mut say = move |word: Status| {
+    let status = File::from(status);
+    let say = |word: Status| {
         // Nobody is left to hear it when this fails, and then the control socket is closed as well.
-        let _ = status.write_all(&word.encode());
+        let mut pipe = &status;
+        let _ = pipe.write_all(&word.encode());
     };
-    let started = prepare().and_then(|signals| match receive(control)? {
-        Some(spec) => start(spec).map(|payload| Some((payload, signals))),
-        None => Ok(None),
-    });
-    match started {
-        Ok(Some((payload, signals))) => {
-            say(Status::Started { pid: payload.as_raw() });
-            Helper { payload, reaped: false }.attend(control, &signals, &mut say);
-            ExitCode::SUCCESS
-        }
+    let done = prepare().and_then(|signals| match receive(control)? {
+        Some(spec) => supervise(&read(spec)?, &status, control, &signals),
         // Nobody needed us after all.
-        Ok(None) => ExitCode::SUCCESS,
-        Err(Failure(call, errno)) => {
-            say(Status::Failed { call, errno });
-            ExitCode::FAILURE
-        }
+        None => Ok(ExitCode::SUCCESS),
+    });
+    done.unwrap_or_else(|error| {
+        say(Status::Failed(error));
+        ExitCode::FAILURE
+    })
+}
+
+/// Starts what the spec says and stays until nothing of it is left.
+fn supervise(
+    spec: &Spec,
+    status: &File,
+    control: &OwnedFd,
+    signals: &SignalFd,
+) -> Result<ExitCode, SetupError> {
+    let say = |word: Status| {
+        let mut pipe = status;
+        let _ = pipe.write_all(&word.encode());
+    };
+    if let Some(Confined { world: Some(world), .. }) = &spec.confined {
+        let first = First::start(spec, world, status, control)?;
+        return Ok(accompany(&first, control, signals, &say));
     }
+    let reach = match &spec.confined {
+        Some(_) => Reach::of_this_process(),
+        None => Reach::Unknown,
+    };
+    let payload = start_payload(spec, &Landlocked::open(spec)?)?;
+    say(Status::Started { pid: payload.as_raw(), proc: Proc::Host });
+    Helper { payload, reach, reaped: false }.attend(control, signals, &say);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Makes this process what a helper is. Done before it is known what to start, so that it is done in good time.
-fn prepare() -> Result<SignalFd, Failure> {
+fn prepare() -> Result<SignalFd, SetupError> {
     // The folder that the executor was started in may be unmounted while this process lives.
     chdir("/").map_err(failed(Call::ChangeDirectory))?;
     setsid().map_err(failed(Call::NewSession))?;
@@ -132,7 +165,7 @@ fn prepare() -> Result<SignalFd, Failure> {
 }
 
 /// Waits for the spec. Nothing when the executor has closed the socket instead.
-fn receive(control: &OwnedFd) -> Result<Option<OwnedFd>, Failure> {
+fn receive(control: &OwnedFd) -> Result<Option<OwnedFd>, SetupError> {
     let mut word = [0];
     let mut parts = [IoSliceMut::new(&mut word)];
     let mut space = nix::cmsg_space!([RawFd; 1]);
@@ -158,41 +191,13 @@ fn receive(control: &OwnedFd) -> Result<Option<OwnedFd>, Failure> {
     Ok(Some(unsafe { OwnedFd::from_raw_fd(spec) }))
 }
 
-/// Everything up to the point where the program runs.
-fn start(spec: OwnedFd) -> Result<Pid, Failure> {
+fn read(spec: OwnedFd) -> Result<Spec, SetupError> {
     let mut bytes = Vec::new();
     let mut file = File::from(spec);
     file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(|error| {
-        Failure(Call::ReadSpec, Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+        SetupError::new(Call::ReadSpec, Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     })?;
-    drop(file);
-    let spec = Spec::decode(&bytes).map_err(|_| Failure(Call::DecodeSpec, Errno::EINVAL))?;
-    drop(bytes);
-    let (report, report_end) = pipe2(OFlag::O_CLOEXEC).map_err(failed(Call::Fork))?;
-    // SAFETY: this process has one thread, so the child may do anything that the parent could.
-    match unsafe { fork() }.map_err(failed(Call::Fork))? {
-        ForkResult::Child => {
-            drop(report);
-            let Failure(call, errno) = payload(&spec);
-            let _ = File::from(report_end).write_all(&Status::Failed { call, errno }.encode());
-            // SAFETY: ends the process without running the parent's clean-up, which is not this child's to run.
-            unsafe { libc::_exit(127) }
-        }
-        ForkResult::Parent { child } => {
-            drop(report_end);
-            // The child does the same; whoever comes second finds it done, or the program already running.
-            let _ = setpgid(child, child);
-            let mut frame = [0; crate::sandbox::status::FRAME];
-            match File::from(report).read_exact(&mut frame).ok().and_then(|()| Status::decode(&frame)) {
-                Some(Status::Failed { call, errno }) => {
-                    let _ = waitpid(child, None);
-                    Err(Failure(call, errno))
-                }
-                // The pipe closed without a word: the program runs.
-                _ => Ok(child),
-            }
-        }
-    }
+    Spec::decode(&bytes).map_err(|_| SetupError::new(Call::DecodeSpec, Errno::EINVAL))
 }
 
 /// Blocks what this process wants to hear by descriptor, and ignores what a script of the same user could send to it.
@@ -210,59 +215,84 @@ fn watch_signals() -> Result<SignalFd, Errno> {
     SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
-/// The program's own process, up to `execve`. Returns only what went wrong.
-fn payload(spec: &Spec) -> Failure {
-    let prepared = || -> Result<(), Failure> {
-        setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(failed(Call::NewSession))?;
-        reset_signals().map_err(failed(Call::Signals))?;
-        umask(Mode::from_bits_truncate(0o022));
-        setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed(Call::Limit))?;
-        chdir(spec.cwd.as_c_str()).map_err(failed(Call::ChangeDirectory))?;
-        // The status and control pipes lost their close-on-exec flag for our sake; the program must not have them.
-        close_on_exec_above_2().map_err(failed(Call::Execute))
-    };
-    if let Err(failure) = prepared() {
-        return failure;
-    }
-    match execve(&spec.program, &spec.argv, &spec.env) {
-        Ok(never) => match never {},
-        Err(errno) => Failure(Call::Execute, errno),
-    }
-}
-
-fn close_on_exec_above_2() -> Result<(), Errno> {
-    // SAFETY: marks descriptors, closes none.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    Errno::result(result).map(drop)
-}
-
-/// Gives the program the signals that a fresh process has: Rust ignores `SIGPIPE`, and a caller may have ignored more.
-fn reset_signals() -> Result<(), Errno> {
-    // The kernel's form of "default action, no flags, nothing blocked meanwhile", on every architecture.
-    let default = [0_u64; 4];
-    for signal in 1..=64_i32 {
-        if signal == libc::SIGKILL || signal == libc::SIGSTOP {
-            continue;
+/// Goes along with the first process of new namespaces, which does the work: hands orders on, and ends it when nobody is
+/// left to order anything.
+fn accompany(first: &First, control: &OwnedFd, signals: &SignalFd, say: &impl Fn(Status)) -> ExitCode {
+    let mut flags = WaitPidFlag::WNOHANG;
+    let ended = loop {
+        if flags == WaitPidFlag::WNOHANG {
+            let mut ready = [
+                PollFd::new(control.as_fd(), PollFlags::POLLIN),
+                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            ];
+            let waited = match poll(&mut ready, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => true,
+                Err(_) => false,
+            };
+            let ordered = ready[0].any().unwrap_or(true);
+            while let Ok(Some(_)) = signals.read_signal() {}
+            if !waited || (ordered && !forward(first, control)) {
+                first.kill();
+                flags = WaitPidFlag::empty();
+            }
         }
-        // SAFETY: restoring the default action installs no handler, and the kernel only reads the 32 bytes. Not through
-        // the C library, which keeps two signals to itself that the caller may still have ignored.
-        let result = unsafe {
-            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8_usize)
-        };
-        Errno::result(result)?;
+        if let Some(ended) = first.ended(flags) {
+            break ended;
+        }
+    };
+    match ended {
+        Ended::Told => ExitCode::SUCCESS,
+        Ended::NotStarted => ExitCode::FAILURE,
+        Ended::Killed => {
+            // The kernel has killed whatever was left, and does not say how much that was.
+            say(Status::Swept { killed: 0 });
+            ExitCode::SUCCESS
+        }
     }
-    SigSet::empty().thread_set_mask()
+}
+
+/// Hands on the orders that have come. False when the executor is gone.
+fn forward(first: &First, control: &OwnedFd) -> bool {
+    let mut orders = [0; 16];
+    match nix::unistd::read(control, &mut orders) {
+        Ok(0) => false,
+        Ok(count) => {
+            orders[..count].iter().for_each(|&byte| first.order(Order::of_byte(byte)));
+            true
+        }
+        Err(Errno::EINTR | Errno::EAGAIN) => true,
+        Err(_) => false,
+    }
+}
+
+/// Whom a signal to everybody would reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// Only what this process starts: a Landlock domain holds its signals, and that was seen.
+    Own,
+    /// Perhaps every process of this user.
+    Unknown,
+}
+
+impl Reach {
+    /// Confines the signals of this process as far as the kernel can.
+    fn of_this_process() -> Self {
+        // The executor is outside and may be signalled by its own user, and by root, unless the domain forbids it.
+        let held = landlock::confine_signals().is_ok() && kill(getppid(), None) == Err(Errno::EPERM);
+        if held { Self::Own } else { Self::Unknown }
+    }
 }
 
 /// The helper while the program runs.
 struct Helper {
     payload: Pid,
+    reach: Reach,
     reaped: bool,
 }
 
 impl Helper {
     /// Waits for the program, for orders and for orphans, until nothing is left.
-    fn attend(mut self, control: &OwnedFd, signals: &SignalFd, say: &mut impl FnMut(Status)) {
+    fn attend(mut self, control: &OwnedFd, signals: &SignalFd, say: &impl Fn(Status)) {
         loop {
             let mut ready = [
                 PollFd::new(control.as_fd(), PollFlags::POLLIN),
@@ -292,24 +322,23 @@ impl Helper {
         match nix::unistd::read(control, &mut orders) {
             // The executor is gone.
             Ok(0) => false,
-            Ok(count) => orders[..count].iter().all(|&byte| match Order::of_byte(byte) {
-                Order::Interrupt => self.signal(Signal::SIGINT),
-                Order::Terminate => self.signal(Signal::SIGTERM),
-                Order::Kill => false,
-            }),
+            Ok(count) => {
+                orders[..count].iter().all(|&byte| match Order::of_byte(byte).signal() {
+                    Some(signal) => {
+                        // A group without members is not an error: its end is on its way to us.
+                        let _ = killpg(self.payload, signal);
+                        true
+                    }
+                    None => false,
+                })
+            }
             Err(Errno::EINTR | Errno::EAGAIN) => true,
             Err(_) => false,
         }
     }
 
-    fn signal(&self, signal: Signal) -> bool {
-        // A group without members is not an error: its end is on its way to us.
-        let _ = killpg(self.payload, signal);
-        true
-    }
-
     /// Collects everything that has ended, and says how the program did.
-    fn reap(&mut self, say: &mut impl FnMut(Status)) -> Reaped {
+    fn reap(&mut self, say: &impl Fn(Status)) -> Reaped {
         let mut count = 0;
         loop {
             let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -336,12 +365,16 @@ impl Helper {
     /// Kills everything below this process. Orphans come to us however often they fork, so it ends when `waitpid`
     /// finds no child. Whole process groups are killed at once: the kernel lets no member of one fork meanwhile, which
     /// a walk over single processes could lose against a fork bomb.
-    fn sweep(&mut self, say: &mut impl FnMut(Status)) -> i32 {
+    fn sweep(&mut self, say: &impl Fn(Status)) -> i32 {
         let mut killed = 0;
         loop {
             match self.reap(say) {
                 Reaped::NoneLeft(count) => return killed + count,
                 Reaped::SomeAlive(count) => killed += count,
+            }
+            if self.reach == Reach::Own {
+                let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+                continue;
             }
             let _ = killpg(self.payload, Signal::SIGKILL);
             for (pid, group) in processes::groups_below(std::process::id().cast_signed()) {

@@ -37,23 +37,11 @@ pub enum Access {
     Write,
     /// Reading, writing and control of a device.
     Device,
+    /// Listing folders, without what is in their files.
+    List,
 }
 
 impl Access {
-    const ALL: [Self; 4] = [Self::Read, Self::Execute, Self::Write, Self::Device];
-
-    /// Its number in a spec.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-
-    /// The access of this number, when there is one.
-    #[must_use]
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(code)).copied()
-    }
-
     /// Its rights at `abi`, on a folder or on anything else.
     fn rights(self, abi: ABI, is_folder: bool) -> BitFlags<AccessFs> {
         let devices = make_bitflags!(AccessFs::{MakeChar | MakeBlock | IoctlDev});
@@ -61,6 +49,7 @@ impl Access {
             Self::Read => make_bitflags!(AccessFs::{ReadFile | ReadDir}),
             Self::Execute => AccessFs::from_read(abi),
             Self::Write => AccessFs::from_all(abi) & !devices,
+            Self::List => AccessFs::ReadDir.into(),
             Self::Device => make_bitflags!(AccessFs::{ReadFile | WriteFile | Truncate | IoctlDev}),
         };
         let possible = if is_folder { AccessFs::from_all(abi) } else { AccessFs::from_file(abi) };

@@ -3,11 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use crate::manifest::model::Network;
-use crate::plan::model::SandboxPlan;
-use crate::record::SandboxReport;
+use crate::sandbox::compile::{self, CompileError};
 use crate::sandbox::confinement::{Confinement, PrivateFile};
-use crate::sandbox::spec::{NulByte, Spec, c_string};
+use crate::sandbox::host::{Ground, Host};
+use crate::sandbox::seccomp::{self, Rules};
+use crate::sandbox::spec::codec::Blob;
+use crate::sandbox::spec::{Ending, Spec, c_string};
 
 /// A process to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +28,17 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// The spec that the helper is told. Pure.
+    /// The spec that the helper is told on `host`, where the launch's own folders hold `ground`. Pure; `filter` compiles
+    /// rules of the system call filter.
     ///
     /// # Errors
-    /// Names the first text that holds a NUL byte, which no program can be given.
-    pub fn compile(&self) -> Result<Spec, NulByte> {
+    /// Names the first text that holds a NUL byte, which no program can be given, or what cannot be shown to a child.
+    pub fn compile(
+        &self,
+        host: &Host,
+        ground: &Ground,
+        filter: impl FnOnce(Rules) -> Result<Blob, seccomp::CompileError>,
+    ) -> Result<Spec, CompileError> {
         let program = c_string(self.program.clone().into(), || "the program's path".to_owned())?;
         let mut argv = vec![program.clone()];
         for (index, arg) in self.args.iter().enumerate() {
@@ -45,37 +52,16 @@ impl Launch {
             env.push(c_string(pair, || format!("the variable {}", shown(name)))?);
         }
         let cwd = c_string(self.cwd.clone().into(), || "the working directory".to_owned())?;
-        Ok(Spec { program, argv, env, cwd })
+        let confined = match &self.confinement {
+            Some(policy) => compile::confined(policy, &self.private, host, ground, filter)?,
+            None => None,
+        };
+        Ok(Spec { program, argv, env, cwd, ending: Ending::Execute, confined })
     }
 }
 
 fn shown(name: &OsStr) -> String {
     name.to_string_lossy().replace('\0', "\\0")
-}
-
-/// What of `plan` is in force for a step started by this version: no layer yet, and everything that was asked for by name.
-#[must_use]
-pub fn report(plan: &SandboxPlan) -> SandboxReport {
-    let mut degraded = vec![
-        "namespaces, landlock and seccomp are not built yet: the script has this user's rights".to_owned(),
-        "memory, process, CPU and scratch limits are not enforced".to_owned(),
-    ];
-    if plan.network == Network::None {
-        degraded.push("network: none is not enforced: the script sees the host's network".to_owned());
-    } else if !plan.ports.is_empty() {
-        degraded.push("ports are not enforced: the script can connect to any port".to_owned());
-    }
-    let required: Vec<String> = plan.require.iter().map(ToString::to_string).collect();
-    degraded.push(format!("require: {} is not met", required.join(", ")));
-    degraded.push("the workspace is writable and .git can be read".to_owned());
-    SandboxReport {
-        tier: "none".to_owned(),
-        namespaces: Vec::new(),
-        landlock: None,
-        seccomp: false,
-        cgroup: Vec::new(),
-        degraded,
-    }
 }
 
 #[cfg(test)]
@@ -93,9 +79,13 @@ mod tests {
         }
     }
 
+    fn compile(launch: &Launch) -> Result<Spec, CompileError> {
+        launch.compile(&Host::default(), &Ground::default(), |_| Ok(Blob::default()))
+    }
+
     #[test]
     fn a_launch_compiles_to_exactly_this_spec() {
-        let spec = launch().compile().unwrap();
+        let spec = compile(&launch()).unwrap();
         assert_eq!(
             spec,
             Spec {
@@ -103,6 +93,8 @@ mod tests {
                 argv: vec![c"/bin/sh".into(), c"-e".into(), c"$(touch x) \n".into()],
                 env: vec![c"A=1=2".into()],
                 cwd: c"/tmp".into(),
+                ending: Ending::Execute,
+                confined: None,
             }
         );
     }
@@ -111,9 +103,9 @@ mod tests {
     fn a_nul_byte_is_refused_by_name() {
         let mut bad = launch();
         bad.args[1] = "a\0b".into();
-        assert_eq!(bad.compile().unwrap_err().to_string(), "argument 2 holds a NUL byte");
+        assert_eq!(compile(&bad).unwrap_err().to_string(), "argument 2 holds a NUL byte");
         let mut bad = launch();
         bad.env[0].1 = "a\0b".into();
-        assert_eq!(bad.compile().unwrap_err().to_string(), "the variable A holds a NUL byte");
+        assert_eq!(compile(&bad).unwrap_err().to_string(), "the variable A holds a NUL byte");
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::sandbox::confinement::Tier;
 
 /// Folders of the host that every child sees, because its programs and their libraries lie there.
-const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+pub(crate) const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
 /// Names directly below a workspace that no child sees: the repository's own state, with the tokens that a checkout
 /// leaves in it, and ours.
@@ -35,6 +35,15 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Those of the folders that a child in `tier` finds on the host, and must be given to write.
+    #[must_use]
+    pub fn on_the_host(&self, tier: Tier) -> Vec<PathBuf> {
+        match tier {
+            Tier::Namespaces | Tier::None => Vec::new(),
+            Tier::Landlock => vec![self.home.clone(), self.tmp.clone(), self.files.clone()],
+        }
+    }
+
     /// The folders of a child in `tier`. With namespaces they are in a file system of its own, at the same place for
     /// every child; else they are below `host`, where the executor has made them.
     #[must_use]

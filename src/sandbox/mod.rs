@@ -9,23 +9,38 @@
 //!          ◀──status───        ◀── orphans come back here, however often they fork
 //! ```
 //!
+//! With namespaces one more process stands between them, process 1 of its own:
+//!
+//! ```text
+//! executor ──control──▶ helper ──line──▶ first process ──fork, exec──▶ payload
+//!          ◀──────────────────status───
+//! ```
+//!
 //! The helper is the subreaper of everything below it, so a daemon that forks twice still ends up as its child and dies
 //! with the step. It lives as long as the executor holds the control socket: when the executor is killed, that closes
 //! and the helper takes everything with it. `PDEATHSIG` was rejected for that: it fires when the spawning *thread* ends.
-//!
-//! Layers (namespaces, Landlock, system call filter, cgroups) are not built yet: every report says `tier: none` and
-//! names what was asked for and not enforced.
 
 pub mod cgroup;
 pub mod child;
+pub mod compile;
 pub mod confinement;
+pub mod host;
 pub mod init;
 pub mod landlock;
 pub mod launch;
+pub mod layers;
 pub mod layout;
+mod mount;
+mod namespaces;
+mod owners;
+mod payload;
+mod privileges;
 pub mod probe;
 pub mod processes;
 pub mod seccomp;
+pub mod sockets;
 pub mod spec;
 pub mod status;
+mod trial;
 pub mod usage;
+mod world;

@@ -85,7 +85,7 @@ impl Sandbox {
             args: question.args.to_vec(),
             env: question.env.to_vec(),
             cwd: question.cwd.into(),
-            confinement: Some(confined(question.view.clone())),
+            confinement: confined(self.layers().tier(), question.view.clone()),
             private: Vec::new(),
         };
         let mut child = self.spawn(&launch)?;
@@ -98,10 +98,10 @@ impl Sandbox {
     }
 }
 
-/// How a probe that sees `view` is confined.
-const fn confined(view: View) -> Confinement {
-    Confinement {
-        tier: Tier::Namespaces,
+/// How a probe that sees `view` is confined in `tier`.
+fn confined(tier: Tier, view: View) -> Option<Confinement> {
+    (tier != Tier::None).then_some(Confinement {
+        tier,
         view,
         network: Network::None,
         ports: Vec::new(),
@@ -113,7 +113,7 @@ const fn confined(view: View) -> Confinement {
             scratch: SCRATCH,
             inodes: 4096,
         },
-    }
+    })
 }
 
 fn collect(child: &crate::sandbox::child::Child, limit: usize) -> Result<Output, ProbeError> {
@@ -139,14 +139,15 @@ fn collect(child: &crate::sandbox::child::Child, limit: usize) -> Result<Output,
             if !drain(fd, bytes) {
                 *slot = None;
             }
-            if bytes.len() > limit {
-                return Err(ProbeError::TooMuch(limit));
-            }
+        }
+        // What the helper says is bounded by itself.
+        if output.stdout.len() > limit || output.stderr.len() > limit {
+            return Err(ProbeError::TooMuch(limit));
         }
     }
     for frame in frames.chunks_exact(FRAME) {
         match frame.try_into().ok().and_then(Status::decode) {
-            Some(Status::Failed { call, errno }) => return Err(SetupError { call, errno }.into()),
+            Some(Status::Failed(error)) => return Err(error.into()),
             Some(Status::Exited { code }) => output.code = Some(code),
             _ => {}
         }

@@ -59,6 +59,7 @@ pub(crate) struct Stat {
     state: char,
     parent: i32,
     group: i32,
+    flags: u32,
     started_ticks: u64,
     /// Threads, the first one included.
     pub(crate) threads: u32,
@@ -77,11 +78,12 @@ impl Stat {
         let state = fields.next()?.chars().next()?;
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
-        // Fields 20, 22 and 24 of the file, counted from 1; the group is field 5.
-        let threads = fields.nth(14)?.parse().ok()?;
+        // Fields 9, 20, 22 and 24 of the file, counted from 1; the group is field 5.
+        let flags = fields.nth(3)?.parse().ok()?;
+        let threads = fields.nth(10)?.parse().ok()?;
         let started_ticks = fields.nth(1)?.parse().ok()?;
         let resident = fields.nth(1)?.parse().ok()?;
-        Some(Self { state, parent, group, started_ticks, threads, resident })
+        Some(Self { state, parent, group, flags, started_ticks, threads, resident })
     }
 }
 
@@ -89,6 +91,19 @@ impl Stat {
 #[must_use]
 pub fn start_time(pid: i32) -> Option<u64> {
     Some(Stat::read(pid)?.started_ticks)
+}
+
+/// Whether the process that had this id and this start time still runs. One that only waits to be reaped does not.
+#[must_use]
+pub(crate) fn is_running(pid: i32, start: u64) -> bool {
+    Stat::read(pid).is_some_and(|stat| stat.started_ticks == start && !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// Whether the process of this id is on its way out: what it held is closed before its children have another parent.
+#[must_use]
+pub(crate) fn is_exiting(pid: i32) -> bool {
+    const PF_EXITING: u32 = 4;
+    Stat::read(pid).is_none_or(|stat| stat.flags & PF_EXITING != 0)
 }
 
 /// Describes everything below `root`, for a person who wants to know what hung.
@@ -146,7 +161,7 @@ mod tests {
         let stat =
             Stat::parse("42 (a ) b) S 7 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 9000 1 2").unwrap();
         assert_eq!((stat.state, stat.parent, stat.group, stat.started_ticks), ('S', 7, 41, 9000));
-        assert_eq!((stat.threads, stat.resident), (3, 2));
+        assert_eq!((stat.flags, stat.threads, stat.resident), (4_194_560, 3, 2));
         assert!(Stat::parse("42 (x").is_none());
     }
 

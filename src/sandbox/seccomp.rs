@@ -189,11 +189,17 @@ fn denied(rules: Rules) -> Result<Denied, BackendError> {
         deny(&mut denied, libc::SYS_clone, [has(0, flag)?])?;
     }
     // The kernel looks at half of the register, so a longer comparison could be talked past.
-    for code in [libc::TIOCSTI, libc::TIOCLINUX] {
+    for code in calls::TERMINAL_INJECTIONS {
         deny(&mut denied, libc::SYS_ioctl, [is(1, code)?])?;
     }
     // 0 is what every program runs under, and all ones only asks.
     deny(&mut denied, libc::SYS_personality, [is_not(0, 0)?, is_not(0, 0xFFFF_FFFF)?])?;
+    // What a payload writes may belong to another user outside, so a program that runs as its owner must not be left there.
+    for &(number, mode) in calls::SET_MODE {
+        for bit in [libc::S_ISUID, libc::S_ISGID] {
+            deny(&mut denied, number, [has(mode, bit.into())?])?;
+        }
+    }
     sockets(&mut denied, rules)?;
     match rules.tier {
         Tier::Namespaces => {}

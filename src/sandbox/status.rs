@@ -1,11 +1,18 @@
-//! What the helper says back: frames of nine bytes on a pipe, each written whole.
+//! What the helper and the processes below it say back: frames of one length on a pipe, each written whole, so that
+//! several processes may write to it.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 
 /// Length of a frame. Below `PIPE_BUF`, so that the kernel never splits one.
-pub const FRAME: usize = 9;
+pub const FRAME: usize = 190;
+
+/// Room for a path in a frame, behind its kind, its two numbers and the path's length.
+const PATH: usize = FRAME - 10;
 
 /// A step of the helper's work that can fail before the payload runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +35,46 @@ pub enum Call {
     Limit,
     /// Starting the program.
     Execute,
+    /// Creating the first process of new namespaces.
+    Namespaces,
+    /// Saying which users the namespace has.
+    IdMap,
+    /// Mounting a file system in memory.
+    Tmpfs,
+    /// Mounting procfs.
+    Proc,
+    /// Opening something of the host that the payload is to see.
+    Source,
+    /// Mapping the owner of a folder of the host to the payload's user.
+    MapOwner,
+    /// Attaching a mount.
+    Mount,
+    /// Writing what the payload finds in its own folders.
+    PrivateFiles,
+    /// Changing to the new root.
+    Root,
+    /// Bringing the loopback interface up.
+    Loopback,
+    /// Naming the host.
+    HostName,
+    /// Giving up capabilities.
+    Capabilities,
+    /// Becoming the payload's user.
+    Identity,
+    /// Giving up the means to gain rights by executing something.
+    NoNewPrivileges,
+    /// Opening a path for Landlock.
+    LandlockPath,
+    /// Restricting the payload with Landlock.
+    Landlock,
+    /// Trying to open what must be out of reach.
+    Tripwire,
+    /// Installing the system call filter.
+    Filter,
 }
 
 impl Call {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 27] = [
         Self::ReadSpec,
         Self::DecodeSpec,
         Self::NewSession,
@@ -41,6 +84,24 @@ impl Call {
         Self::ChangeDirectory,
         Self::Limit,
         Self::Execute,
+        Self::Namespaces,
+        Self::IdMap,
+        Self::Tmpfs,
+        Self::Proc,
+        Self::Source,
+        Self::MapOwner,
+        Self::Mount,
+        Self::PrivateFiles,
+        Self::Root,
+        Self::Loopback,
+        Self::HostName,
+        Self::Capabilities,
+        Self::Identity,
+        Self::NoNewPrivileges,
+        Self::LandlockPath,
+        Self::Landlock,
+        Self::Tripwire,
+        Self::Filter,
     ];
 
     const fn code(self) -> u8 {
@@ -64,6 +125,24 @@ impl Call {
             Self::ChangeDirectory => "enter the working directory",
             Self::Limit => "set a resource limit",
             Self::Execute => "start the program",
+            Self::Namespaces => "create namespaces",
+            Self::IdMap => "map users into a namespace",
+            Self::Tmpfs => "mount a tmpfs",
+            Self::Proc => "mount procfs",
+            Self::Source => "open",
+            Self::MapOwner => "map the owner of",
+            Self::Mount => "mount",
+            Self::PrivateFiles => "write the private file",
+            Self::Root => "change the root",
+            Self::Loopback => "bring up the loopback interface",
+            Self::HostName => "set the host name",
+            Self::Capabilities => "drop capabilities",
+            Self::Identity => "become the payload's user",
+            Self::NoNewPrivileges => "set no_new_privs",
+            Self::LandlockPath => "open for Landlock",
+            Self::Landlock => "restrict with Landlock",
+            Self::Tripwire => "see that the sandbox holds: it could open",
+            Self::Filter => "install the system call filter",
         }
     }
 
@@ -90,26 +169,70 @@ impl Call {
             (Self::Fork, Errno::EAGAIN) => {
                 Some("the user or the host has no process left: raise `ulimit -u` or the unit's TasksMax")
             }
-            (Self::Fork, Errno::ENOMEM) => Some("the host is out of memory"),
+            (_, Errno::ENOMEM) => Some("the host is out of memory"),
+            (Self::Namespaces, Errno::ENOSPC) => Some(
+                "the host allows no further namespace: raise the sysctls user.max_user_namespaces and the others of user.max_*_namespaces",
+            ),
+            (Self::Namespaces, Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::EINVAL)
+            | (
+                Self::IdMap | Self::Tmpfs | Self::Mount | Self::Root | Self::Loopback,
+                Errno::EPERM | Errno::EACCES,
+            ) => Some(
+                "this host denies user namespaces: on Ubuntu install the AppArmor profile that `rungate doctor` prints, in a container allow them in its seccomp profile, else set the sysctls kernel.unprivileged_userns_clone=1 and user.max_user_namespaces",
+            ),
+            (Self::Proc, Errno::EPERM) => Some(
+                "parts of /proc are masked in this container: start it with an unmasked /proc, in Kubernetes by `hostUsers: false` and `procMount: Unmasked`",
+            ),
+            (Self::IdMap, Errno::EINVAL) => Some(
+                "this user namespace has no further user for the payload: give the container a range of users, or start rungate as an ordinary user",
+            ),
+            (Self::Source, Errno::ENOENT) => {
+                Some("it does not exist: create it, or take it off the manifest")
+            }
+            (Self::Source, Errno::ELOOP) => Some(
+                "it leads through a symbolic link that came there after the run was planned: name the place that it leads to",
+            ),
+            (Self::Source, Errno::EACCES) => Some("this user cannot enter it: check its permissions"),
+            (Self::MapOwner, _) => Some(
+                "its file system cannot map owners for a payload of root: move it to ext4, xfs, btrfs or tmpfs, or start rungate as an ordinary user",
+            ),
+            (Self::Landlock, Errno::ENOSYS | Errno::EOPNOTSUPP) => Some(
+                "this kernel has no Landlock, or not the part that is needed: add landlock to its `lsm=` parameter or use a newer one",
+            ),
+            (Self::Filter, _) => {
+                Some("the kernel was built without CONFIG_SECCOMP_FILTER, or the container denies seccomp")
+            }
             _ => None,
         }
     }
+}
+
+/// The procfs that a payload sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proc {
+    /// The host's, because it has no file system of its own.
+    Host,
+    /// A new one, with the processes of its own namespace.
+    Fresh,
+    /// The host's, read-only, because the host refuses a new one: process ids of others are visible.
+    Bound,
+}
+
+impl Proc {
+    const ALL: [Self; 3] = [Self::Host, Self::Fresh, Self::Bound];
 }
 
 /// What a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// The payload could not be started.
-    Failed {
-        /// What failed.
-        call: Call,
-        /// Why.
-        errno: Errno,
-    },
+    Failed(SetupError),
     /// The payload runs.
     Started {
-        /// Its process id.
+        /// Its process id, in its own namespace.
         pid: i32,
+        /// The procfs that it sees.
+        proc: Proc,
     },
     /// The payload ended by itself.
     Exited {
@@ -131,31 +254,93 @@ pub enum Status {
 impl Status {
     /// The frame.
     #[must_use]
-    pub const fn encode(self) -> [u8; FRAME] {
-        let (kind, first, second) = match self {
-            Self::Failed { call, errno } => (1, call.code() as i32, errno as i32),
-            Self::Started { pid } => (2, pid, 0),
-            Self::Exited { code } => (3, code, 0),
-            Self::Signaled { signal } => (4, signal, 0),
-            Self::Swept { killed } => (5, killed, 0),
+    pub fn encode(self) -> [u8; FRAME] {
+        let (kind, first, second, path) = match self {
+            Self::Failed(SetupError { call, errno, path }) => (1, i32::from(call.code()), errno as i32, path),
+            Self::Started { pid, proc } => (2, pid, proc as i32, SetupPath::NONE),
+            Self::Exited { code } => (3, code, 0, SetupPath::NONE),
+            Self::Signaled { signal } => (4, signal, 0, SetupPath::NONE),
+            Self::Swept { killed } => (5, killed, 0, SetupPath::NONE),
         };
-        let (a, b) = (first.to_le_bytes(), second.to_le_bytes());
-        [kind, a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]]
+        let mut frame = [0; FRAME];
+        frame[0] = kind;
+        frame[1..5].copy_from_slice(&first.to_le_bytes());
+        frame[5..9].copy_from_slice(&second.to_le_bytes());
+        frame[9] = path.length;
+        frame[10..].copy_from_slice(&path.bytes);
+        frame
     }
 
     /// Reads a frame back; nothing when it is not one.
     #[must_use]
     pub fn decode(frame: &[u8; FRAME]) -> Option<Self> {
-        let [kind, a @ .., b0, b1, b2, b3] = *frame;
-        let (first, second) = (i32::from_le_bytes(a), i32::from_le_bytes([b0, b1, b2, b3]));
+        let (&[kind, a0, a1, a2, a3, b0, b1, b2, b3, length], path) = frame.split_first_chunk::<10>()?;
+        let (first, second) = (i32::from_le_bytes([a0, a1, a2, a3]), i32::from_le_bytes([b0, b1, b2, b3]));
         match kind {
-            1 => Some(Self::Failed { call: Call::from_code(first)?, errno: Errno::from_raw(second) }),
-            2 => Some(Self::Started { pid: first }),
+            1 => {
+                let path = SetupPath::of(path.get(..usize::from(length))?);
+                Some(Self::Failed(SetupError {
+                    call: Call::from_code(first)?,
+                    errno: Errno::from_raw(second),
+                    path,
+                }))
+            }
+            2 => {
+                let proc = *Proc::ALL.get(usize::try_from(second).ok()?)?;
+                Some(Self::Started { pid: first, proc })
+            }
             3 => Some(Self::Exited { code: first }),
             4 => Some(Self::Signaled { signal: first }),
             5 => Some(Self::Swept { killed: first }),
             _ => None,
         }
+    }
+}
+
+/// The failure that a child says on a pipe of its own before it runs the program; nothing when it closes that in silence.
+pub(crate) fn read_failure(pipe: OwnedFd) -> Option<SetupError> {
+    let mut frame = [0; FRAME];
+    File::from(pipe).read_exact(&mut frame).ok()?;
+    match Status::decode(&frame)? {
+        Status::Failed(error) => Some(error),
+        Status::Started { .. } | Status::Exited { .. } | Status::Signaled { .. } | Status::Swept { .. } => {
+            None
+        }
+    }
+}
+
+/// The path that a failure is about, as far as a frame has room for it. Empty: it is about none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SetupPath {
+    length: u8,
+    bytes: [u8; PATH],
+}
+
+impl SetupPath {
+    /// No path.
+    pub const NONE: Self = Self { length: 0, bytes: [0; PATH] };
+
+    /// The first bytes of `path`.
+    #[must_use]
+    pub fn of(path: &[u8]) -> Self {
+        let mut kept = Self::NONE;
+        for (to, from) in kept.bytes.iter_mut().zip(path) {
+            *to = *from;
+        }
+        kept.length = u8::try_from(path.len().min(PATH)).unwrap_or(u8::MAX);
+        kept
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for SetupPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&String::from_utf8_lossy(self.as_bytes()), f)
     }
 }
 
@@ -166,11 +351,33 @@ pub struct SetupError {
     pub call: Call,
     /// Why.
     pub errno: Errno,
+    /// What it is about.
+    pub path: SetupPath,
+}
+
+impl SetupError {
+    /// A failure that is about no path.
+    #[must_use]
+    pub const fn new(call: Call, errno: Errno) -> Self {
+        Self { call, errno, path: SetupPath::NONE }
+    }
+
+    /// A failure that is about `path`.
+    #[must_use]
+    pub fn at(call: Call, path: &[u8], errno: Errno) -> Self {
+        Self { call, errno, path: SetupPath::of(path) }
+    }
 }
 
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "failed to {}: {} ({:?})", self.call.what(), self.errno.desc(), self.errno)
+        write!(f, "failed to {}", self.call.what())?;
+        let path = self.path.as_bytes();
+        if !path.is_empty() {
+            // Somebody else chose the name: it must not move a cursor.
+            write!(f, " {}", String::from_utf8_lossy(path).escape_debug())?;
+        }
+        write!(f, ": {} ({:?})", self.errno.desc(), self.errno)
     }
 }
 
@@ -182,16 +389,24 @@ mod tests {
     #[test]
     fn every_call_survives_the_pipe() {
         for call in Call::ALL {
-            let status = Status::Failed { call, errno: Errno::EPERM };
-            assert_eq!(Status::decode(&status.encode()), Some(status));
+            for path in [SetupPath::NONE, SetupPath::of(b"/a b"), SetupPath::of(&[b'x'; 5000])] {
+                let status = Status::Failed(SetupError { call, errno: Errno::EPERM, path });
+                assert_eq!(Status::decode(&status.encode()), Some(status));
+            }
         }
+    }
+
+    #[test]
+    fn a_failure_is_one_line_whatever_the_path_is() {
+        let error = SetupError::at(Call::Source, b"/w/\x1b[2J\n", Errno::ENOENT);
+        assert_eq!(error.to_string(), r"failed to open /w/\u{1b}[2J\n: No such file or directory (ENOENT)");
     }
 
     proptest! {
         #[test]
         fn frames_come_back_as_they_went(number in any::<i32>()) {
             for status in [
-                Status::Started { pid: number },
+                Status::Started { pid: number, proc: Proc::Bound },
                 Status::Exited { code: number },
                 Status::Signaled { signal: number },
                 Status::Swept { killed: number },
@@ -201,7 +416,9 @@ mod tests {
         }
 
         #[test]
-        fn no_frame_makes_the_reader_panic(frame in any::<[u8; FRAME]>()) {
+        fn no_frame_makes_the_reader_panic(head in any::<[u8; 10]>(), fill in any::<u8>()) {
+            let mut frame = [fill; FRAME];
+            frame[..10].copy_from_slice(&head);
             let _ = Status::decode(&frame);
         }
     }

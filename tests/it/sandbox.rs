@@ -12,7 +12,7 @@ use rungate::sandbox::init::Order;
 use rungate::sandbox::launch::Launch;
 use rungate::sandbox::probe::Question;
 use rungate::sandbox::processes;
-use rungate::sandbox::status::{Call, FRAME, Status};
+use rungate::sandbox::status::{Call, FRAME, SetupError, Status};
 use rungate::sandbox::usage::{Exceeded, Watchdog, below};
 
 fn sandbox() -> Sandbox {
@@ -115,7 +115,9 @@ fn what_cannot_be_started_says_which_call_failed_and_why() {
     ];
     for (launch, call, errno) in cases {
         let (statuses, _) = collect(sandbox().spawn(&launch).unwrap());
-        assert_eq!(statuses, [Status::Failed { call, errno }]);
+        let path = if call == Call::Execute { &launch.program } else { &launch.cwd };
+        let error = SetupError::at(call, path.as_os_str().as_encoded_bytes(), errno);
+        assert_eq!(statuses, [Status::Failed(error)]);
         assert!(call.remedy(errno).is_some());
     }
 }
@@ -259,7 +261,8 @@ fn the_hidden_argument_typed_by_hand_is_refused() {
     for args in [&["__sandbox-init"][..], &["__sandbox-init", "7", "8"], &["__sandbox-init", "1", "2"]] {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
         let program = Path::new(env!("CARGO_BIN_EXE_rungate"));
-        let output = sandbox().probe(&question(program, &args, 10_000)).unwrap();
+        let view = View { read: vec![program.into()], ..View::default() };
+        let output = sandbox().probe(&Question { view, ..question(program, &args, 10_000) }).unwrap();
         assert_eq!(output.code, Some(2));
         assert!(String::from_utf8_lossy(&output.stderr).contains("rungate --help"));
     }

@@ -79,22 +79,38 @@ impl Found {
     }
 }
 
-/// Looks at the host whose files lie below `root`.
-pub(super) fn look(root: &Path) -> Found {
+/// Where this process is.
+pub(super) struct Place {
+    /// The folder of the topmost group that is visible.
+    top: PathBuf,
+    /// The folder of this process's group.
+    pub(super) own: PathBuf,
+    /// Whether version 1 is there as well.
+    old: bool,
+}
+
+/// Where this process is on the host whose files lie below `root`.
+pub(super) fn locate(root: &Path) -> Result<Place, Problem> {
     let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mut mounts = mounts.lines().filter_map(Mount::parse);
     let old = mounts.clone().any(|mount| mount.kind == "cgroup");
-    let Some(mount) = mounts.find(|mount| mount.kind == "cgroup2") else {
-        return Found::nothing(if old { Problem::OldVersion } else { Problem::NotMounted });
-    };
+    let missing = if old { Problem::OldVersion } else { Problem::NotMounted };
+    let mount = mounts.find(|mount| mount.kind == "cgroup2").ok_or(missing)?;
     let top = below(root, &mount.point);
-    let Some(own) = groups.lines().find_map(|line| line.strip_prefix("0::")).and_then(|path| {
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::")).and_then(|path| {
         // A path that leaves the namespace of this process begins with `/..`.
         let inside = Path::new(path).strip_prefix(&mount.top).ok()?;
         (!path.contains("..")).then(|| top.join(inside))
-    }) else {
-        return Found::nothing(Problem::NotVisible);
+    });
+    Ok(Place { own: own.ok_or(Problem::NotVisible)?, top, old })
+}
+
+/// Looks at the host whose files lie below `root`.
+pub(super) fn look(root: &Path) -> Found {
+    let Place { top, own, old } = match locate(root) {
+        Ok(place) => place,
+        Err(problem) => return Found::nothing(problem),
     };
     // The parent comes first: with a sub-group for the runner's own processes it is the delegated and empty one, while
     // our own group has at least us in it.

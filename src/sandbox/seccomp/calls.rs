@@ -94,6 +94,10 @@ pub(super) const ALWAYS: &[c_long] = &[
     libc::SYS__sysctl,
 ];
 
+/// Requests of `ioctl` that put words into a terminal: TIOCSTI and TIOCLINUX. By number, because the C libraries do not
+/// agree on their type.
+pub(super) const TERMINAL_INJECTIONS: [u64; 2] = [0x5412, 0x541C];
+
 /// Flags by which `clone` makes namespaces. The one for time shares its bit with the signal of `clone`, which can
 /// therefore not make one.
 pub(super) const NEW_NAMESPACES: [u64; 7] = [
@@ -104,6 +108,18 @@ pub(super) const NEW_NAMESPACES: [u64; 7] = [
     0x1000_0000, // CLONE_NEWUSER
     0x2000_0000, // CLONE_NEWPID
     0x4000_0000, // CLONE_NEWNET
+];
+
+const FCHMODAT2: c_long = 452;
+
+/// Calls that set a file's mode, each with the number of the argument that holds it. Creating a file with a mode need not
+/// be here: the bits that change the user fall at the first byte that is written to it.
+pub(super) const SET_MODE: &[(c_long, u8)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, 1),
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (FCHMODAT2, 2),
 ];
 
 /// Protocols of internet sockets that carry streams without being TCP, so that a rule about TCP ports would not see

@@ -104,6 +104,13 @@ fn arguments_decide_where_a_call_has_honest_uses() {
         rows.push((libc::SYS_clone, [flag | high | SIGCHLD, 0, 0, 0, 0], libc::EPERM));
         rows.push((libc::SYS_clone, [flag | 0x1000_0000 | SIGCHLD, 0, 0, 0, 0], libc::EPERM));
     }
+    for &(number, mode) in calls::SET_MODE {
+        for (bits, errno) in [(0o755, 0), (0o1777, 0), (0o4755, libc::EPERM), (0o2755, libc::EPERM)] {
+            let mut arguments = [BAD, 0, 0, 0, 0];
+            arguments[usize::from(mode)] = bits;
+            rows.push((number, arguments, errno));
+        }
+    }
     check(NAMESPACES, &rows);
     check(LANDLOCK, &rows);
 }

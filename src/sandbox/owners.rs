@@ -1,0 +1,108 @@
+//! Mapping the owners of root's folders to a payload that is not root.
+//!
+//! A payload that root starts is a user whom nobody else uses, and that user owns nothing. So what it is shown is mounted
+//! with owners mapped: whoever owns a folder appears as the payload, and what the payload creates belongs to that owner.
+
+#![expect(unsafe_code, reason = "a process whose user namespace carries the map")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::fstat;
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+
+use crate::sandbox::mount;
+use crate::sandbox::namespaces::clone_process;
+use crate::sandbox::spec::Ids;
+
+/// User namespaces whose maps say that an owner is the payload.
+pub(crate) struct Owners {
+    ids: Ids,
+    namespaces: BTreeMap<(u32, u32), OwnedFd>,
+}
+
+impl Owners {
+    pub(crate) const fn new(ids: Ids) -> Self {
+        Self { ids, namespaces: BTreeMap::new() }
+    }
+
+    /// Maps the owner of `tree` to the payload.
+    pub(crate) fn map(&mut self, tree: &OwnedFd) -> Result<(), Errno> {
+        let owner = fstat(tree)?;
+        let owner = (owner.st_uid, owner.st_gid);
+        let namespace = match self.namespaces.entry(owner) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(namespace(owner, self.ids)?),
+        };
+        mount::map_owners(tree, namespace.as_fd())
+    }
+}
+
+fn namespace(owner: (u32, u32), ids: Ids) -> Result<OwnedFd, Errno> {
+    let Some(holder) = clone_process(libc::CLONE_NEWUSER)? else {
+        // Only its namespace is wanted. It ends when its parent has opened that, or is gone.
+        let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+        loop {
+            // SAFETY: waits for a signal, and touches nothing.
+            unsafe { libc::pause() };
+        }
+    };
+    let opened = write_map(holder, "uid_map", owner.0, ids.user)
+        .and_then(|()| write_map(holder, "gid_map", owner.1, ids.group))
+        .and_then(|()| fs::File::open(format!("/proc/{holder}/ns/user")));
+    let _ = kill(holder, Signal::SIGKILL);
+    let _ = waitpid(holder, None);
+    opened.map(OwnedFd::from).map_err(|error| errno(&error))
+}
+
+fn write_map(holder: Pid, file: &str, owner: u32, payload: u32) -> io::Result<()> {
+    let path = format!("/proc/{holder}/{file}");
+    // Everybody else stays who they are, as far as this namespace has everybody.
+    fs::write(&path, exchanged(owner, payload))
+        .or_else(|_| fs::write(&path, format!("{owner} {payload} 1\n")))
+}
+
+/// A map in which two ids have changed places.
+fn exchanged(one: u32, other: u32) -> String {
+    use std::fmt::Write as _;
+    let (low, high) = (one.min(other), one.max(other));
+    let mut map = String::new();
+    let mut range = |inside: u32, outside: u32, count: u32| {
+        if count > 0 {
+            let _ = writeln!(map, "{inside} {outside} {count}");
+        }
+    };
+    range(0, 0, low);
+    if low == high {
+        range(low, low, 1);
+    } else {
+        range(low, high, 1);
+        range(low + 1, low + 1, high - low - 1);
+        range(high, low, 1);
+    }
+    // The last number of all means "nobody" to the kernel.
+    range(high.saturating_add(1), high.saturating_add(1), u32::MAX - high.saturating_add(1));
+    map
+}
+
+fn errno(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_change_places_and_all_others_stay() {
+        assert_eq!(exchanged(0, 7), "0 7 1\n1 1 6\n7 0 1\n8 8 4294967287\n");
+        assert_eq!(exchanged(1, 3), "0 0 1\n1 3 1\n2 2 1\n3 1 1\n4 4 4294967291\n");
+        assert_eq!(exchanged(5, 5), "0 0 5\n5 5 1\n6 6 4294967289\n");
+    }
+}

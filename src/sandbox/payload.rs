@@ -1,0 +1,144 @@
+//! The payload's own process, from its first moment to `execve`. It only gives things up, in an order in which each step
+//! can still be done. It must not know how its process came about.
+
+#![expect(unsafe_code, reason = "calls that the C libraries have no functions for, or keep signals from")]
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::SigSet;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Pid, chdir, execve, setpgid, setsid};
+
+use crate::sandbox::landlock::{self, Access, Tcp};
+use crate::sandbox::privileges;
+use crate::sandbox::seccomp::Program;
+use crate::sandbox::spec::{Confined, Ending, Limit, Spec};
+use crate::sandbox::status::{Call, SetupError};
+
+fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
+    move |errno| SetupError::new(call, errno)
+}
+
+/// Paths for Landlock, opened while that is still allowed.
+pub(crate) struct Landlocked(Vec<(OwnedFd, Access)>);
+
+impl Landlocked {
+    /// Opens what the spec names.
+    pub(crate) fn open(spec: &Spec) -> Result<Self, SetupError> {
+        let rules = spec.confined.iter().filter_map(|confined| confined.landlock.as_ref());
+        let paths = rules.flat_map(|landlock| &landlock.paths).map(|rule| {
+            let opened = landlock::open(&rule.path);
+            let opened =
+                opened.map_err(|errno| SetupError::at(Call::LandlockPath, rule.path.to_bytes(), errno))?;
+            Ok((opened, rule.access))
+        });
+        paths.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Sets everything up and becomes the program. Returns without an error only from a trial.
+pub(crate) fn run(spec: &Spec, landlocked: &Landlocked) -> Result<(), SetupError> {
+    reset_signals().map_err(failed(Call::Signals))?;
+    umask(Mode::from_bits_truncate(0o022));
+    // Every other pipe lost its close-on-exec flag for the helper's sake; the program must not have them.
+    close_on_exec_above_2().map_err(failed(Call::Execute))?;
+    let entered = || chdir(spec.cwd.as_c_str()).map_err(|errno| at(Call::ChangeDirectory, &spec.cwd, errno));
+    match &spec.confined {
+        None => {
+            setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(failed(Call::NewSession))?;
+            lower(Limit::Core, 0).map_err(failed(Call::Limit))?;
+            entered()?;
+        }
+        Some(confined) => {
+            setsid().map_err(failed(Call::NewSession))?;
+            new_keyring();
+            entered()?;
+            confine(confined, landlocked)?;
+        }
+    }
+    match spec.ending {
+        Ending::Trial => Ok(()),
+        Ending::Execute => match execve(&spec.program, &spec.argv, &spec.env) {
+            Ok(never) => match never {},
+            Err(errno) => Err(at(Call::Execute, &spec.program, errno)),
+        },
+    }
+}
+
+fn at(call: Call, path: &CStr, errno: Errno) -> SetupError {
+    SetupError::at(call, path.to_bytes(), errno)
+}
+
+fn confine(confined: &Confined, landlocked: &Landlocked) -> Result<(), SetupError> {
+    for &(limit, value) in &confined.limits {
+        lower(limit, value).map_err(failed(Call::Limit))?;
+    }
+    if confined.world.is_none() {
+        privileges::give_up()?;
+    }
+    if let Some(rules) = &confined.landlock {
+        let tcp = rules.ports.as_deref().map_or(Tcp::Any, Tcp::Only);
+        landlock::restrict(&landlocked.0, tcp, rules.sockets)
+            .map_err(|error| SetupError::new(Call::Landlock, error.errno()))?;
+    }
+    if let Some(path) = &confined.tripwire {
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        if open(path.as_c_str(), flags, Mode::empty()).is_ok() {
+            return Err(at(Call::Tripwire, path, Errno::ENOTRECOVERABLE));
+        }
+    }
+    let filter = Program::from_bytes(&confined.filter.0);
+    let filter = filter.ok_or(SetupError::new(Call::Filter, Errno::EINVAL))?;
+    filter.install().map_err(failed(Call::Filter))
+}
+
+/// Lowers a limit, never beyond what this process may have itself.
+fn lower(limit: Limit, value: u64) -> Result<(), Errno> {
+    let resource = match limit {
+        Limit::Core => Resource::RLIMIT_CORE,
+        Limit::Files => Resource::RLIMIT_NOFILE,
+        Limit::LockedMemory => Resource::RLIMIT_MEMLOCK,
+        Limit::MessageQueues => Resource::RLIMIT_MSGQUEUE,
+        Limit::Data => Resource::RLIMIT_DATA,
+        Limit::Cpu => Resource::RLIMIT_CPU,
+        Limit::Processes => Resource::RLIMIT_NPROC,
+    };
+    let (_, most) = getrlimit(resource)?;
+    setrlimit(resource, value.min(most), value.min(most))
+}
+
+/// Keys of the caller's session stay with the caller. A kernel or a container without keyrings has none to keep.
+fn new_keyring() {
+    const JOIN_SESSION_KEYRING: libc::c_int = 1;
+    // SAFETY: without a name the call takes no memory.
+    let _ =
+        unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) };
+}
+
+fn close_on_exec_above_2() -> Result<(), Errno> {
+    // SAFETY: marks descriptors, closes none.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    Errno::result(result).map(drop)
+}
+
+/// Gives the program the signals that a fresh process has: Rust ignores `SIGPIPE`, and a caller may have ignored more.
+fn reset_signals() -> Result<(), Errno> {
+    // The kernel's form of "default action, no flags, nothing blocked meanwhile", on every architecture.
+    let default = [0_u64; 4];
+    for signal in 1..=64_i32 {
+        if signal == libc::SIGKILL || signal == libc::SIGSTOP {
+            continue;
+        }
+        // SAFETY: restoring the default action installs no handler, and the kernel only reads the 32 bytes. Not through
+        // the C library, which keeps two signals to itself that the caller may still have ignored.
+        let result = unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8_usize)
+        };
+        Errno::result(result)?;
+    }
+    SigSet::empty().thread_set_mask()
+}
