@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment in UTC, with milliseconds where it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,10 +25,34 @@ impl Timestamp {
         Self(jiff::Timestamp::from_second(seconds).unwrap_or_default())
     }
 
+    /// The moment without its fraction, `YYYY-MM-DDTHH:MM:SSZ`, as GitHub wants it.
+    #[must_use]
+    pub fn whole_seconds(self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
     /// The day in UTC, `YYYY-MM-DD`.
     #[must_use]
     pub fn day(self) -> String {
         self.0.strftime("%Y-%m-%d").to_string()
+    }
+
+    /// Whole seconds since the Unix epoch.
+    #[must_use]
+    pub fn unix_seconds(self) -> i64 {
+        self.0.as_second()
+    }
+
+    /// The moment that an HTTP header such as `Date` names.
+    #[must_use]
+    pub fn of_http_date(text: &str) -> Option<Self> {
+        jiff::fmt::rfc2822::parse(text.trim()).ok().map(|moment| Self(moment.timestamp()))
+    }
+
+    /// The moment that a text such as `2026-11-21T13:00:00Z` names.
+    #[must_use]
+    pub fn of_rfc3339(text: &str) -> Option<Self> {
+        text.trim().parse().ok().map(Self)
     }
 
     /// Time that has passed since `earlier`; zero when the clock was set back.
@@ -47,6 +71,13 @@ impl fmt::Display for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
     }
 }
 
@@ -76,6 +107,15 @@ mod tests {
     #[test]
     fn moments_are_written_in_utc_with_milliseconds() {
         assert_eq!(Timestamp::from_unix_seconds(1_700_000_000).to_string(), "2023-11-14T22:13:20.000Z");
+    }
+
+    #[test]
+    fn moments_of_servers_are_understood() {
+        let moment = Timestamp::from_unix_seconds(784_111_777);
+        assert_eq!(Timestamp::of_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(moment));
+        assert_eq!(Timestamp::of_rfc3339("1994-11-06T08:49:37Z"), Some(moment));
+        assert_eq!(Timestamp::of_rfc3339("1994-11-06T09:49:37+01:00"), Some(moment));
+        assert_eq!(Timestamp::of_http_date("yesterday"), None);
     }
 
     #[test]

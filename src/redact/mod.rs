@@ -5,6 +5,7 @@
 //! would obey. It must not know where a secret came from or where the bytes go.
 
 pub mod guard;
+pub mod secret;
 pub mod writer;
 
 mod matcher;
