@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::finding::test::Test;
 use crate::finding::{Finding, Reporter};
 use crate::id::{RunId, StepKey};
+use crate::record::delivery::Delivery;
 use crate::record::{GateResult, Record, StepRecord};
 
 /// One of a process's two output streams.
@@ -147,5 +148,10 @@ pub enum RunEvent {
     RunFinished {
         /// The record.
         record: Box<Record>,
+    },
+    /// GitHub was told, or could not be.
+    Delivered {
+        /// What became of it.
+        delivery: Delivery,
     },
 }

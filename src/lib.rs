@@ -15,20 +15,25 @@ pub mod finding;
 pub mod manifest;
 pub mod record;
 pub mod request;
+pub mod signer;
 
 // Floor 2: pure.
 pub mod event;
+pub mod page;
 pub mod parse;
 pub mod plan;
 
 // Floor 3: one outside thing each.
 pub mod gate;
+pub mod http;
 pub mod sandbox;
 
-// Floor 4: the workspace.
+// Floor 4: GitHub and the workspace.
+pub mod github;
 pub mod workspace;
 
 // Floor 5: doing and telling.
+pub mod deliver;
 pub mod report;
 pub mod run;
 

@@ -1,19 +1,23 @@
 //! The record of a run: what `record.json` says. Nouns only; `report` writes it.
 
+pub mod delivery;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::finding::Counts;
 use crate::finding::baseline::Entry;
 use crate::id::{CommandId, RunId, Sha256, StepId, StepKey};
+use crate::record::delivery::{CheckRunPlan, Delivery};
 
 /// Version of the record's form.
 pub const SCHEMA: &str = "rungate.record/1";
 
 /// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It ended with exit code 0.
@@ -55,7 +59,7 @@ impl Outcome {
 }
 
 /// Why a step was skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
     /// Its `if` was false: as good as success.
@@ -77,7 +81,7 @@ impl Skip {
 }
 
 /// How a whole run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
     /// Every gate passed.
@@ -107,24 +111,36 @@ impl Conclusion {
 }
 
 /// Which sandbox layers were active for a step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SandboxReport {
     /// `namespaces`, `landlock` or `none`.
     pub tier: String,
     /// The namespaces that the step had of its own.
     pub namespaces: Vec<String>,
+    /// `fresh`, or `bound` where it was the host's; absent where the step saw the host's anyway.
+    pub proc: Option<String>,
     /// Landlock ABI in force.
     pub landlock: Option<u32>,
+    /// What the Landlock domain kept inside beside files: `signal`, `abstract-unix-socket`, `tcp`.
+    pub landlock_scopes: Vec<String>,
     /// Whether the system call filter was on.
     pub seccomp: bool,
+    /// Whether no program could gain rights by being started.
+    pub no_new_privs: bool,
+    /// The network: `none` or `host`.
+    pub network: String,
     /// Cgroup controllers in force.
     pub cgroup: Vec<String>,
+    /// Each limit, and what held the step to it; a limit that nothing enforced is not here.
+    pub limits_enforced_by: BTreeMap<String, String>,
+    /// User id of the script, as the host sees it.
+    pub outer_uid: Option<u32>,
     /// What was asked for and not enforced, in words.
     pub degraded: Vec<String>,
 }
 
 /// One process of a step that hung, as it was when its time was up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessInfo {
     /// Process id.
     pub pid: i32,
@@ -139,7 +155,7 @@ pub struct ProcessInfo {
 }
 
 /// What was seen when a step's time was up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HangDiagnosis {
     /// Its processes.
     pub processes: Vec<ProcessInfo>,
@@ -150,7 +166,7 @@ pub struct HangDiagnosis {
 }
 
 /// One step in a record.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Its id.
     pub id: StepId,
@@ -212,7 +228,7 @@ impl StepRecord {
 }
 
 /// A gate's word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateResult {
     /// Its id.
     pub id: String,
@@ -231,7 +247,7 @@ pub struct GateResult {
 }
 
 /// Findings that a gate left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Outside of what changed.
     pub outside: u64,
@@ -240,7 +256,7 @@ pub struct LeftOut {
 }
 
 /// The file that said what to run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestRef {
     /// Path as shown.
     pub path: String,
@@ -249,7 +265,7 @@ pub struct ManifestRef {
 }
 
 /// Tests that were counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tests {
     /// Passed.
     pub passed: u64,
@@ -278,7 +294,7 @@ impl Tests {
 }
 
 /// One artifact in a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactRecord {
     /// Its name.
     pub name: String,
@@ -291,12 +307,12 @@ pub struct ArtifactRecord {
 }
 
 /// What `record.json` holds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// [`SCHEMA`].
-    pub schema: &'static str,
+    pub schema: Cow<'static, str>,
     /// Version of the program that wrote it.
-    pub rungate: &'static str,
+    pub rungate: Cow<'static, str>,
     /// Id of the run.
     pub run_id: RunId,
     /// The command.
@@ -337,8 +353,10 @@ pub struct Record {
     pub tests: Tests,
     /// What was kept.
     pub artifacts: Vec<ArtifactRecord>,
-    /// Where the run was reported. `none` until there is somewhere.
-    pub delivery: BTreeMap<String, String>,
+    /// What its check run is to be.
+    pub check_run: CheckRunPlan,
+    /// Whether GitHub was told.
+    pub delivery: Delivery,
     /// The audit log's word; `none` until there is one.
-    pub audit: &'static str,
+    pub audit: Cow<'static, str>,
 }

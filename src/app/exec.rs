@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::app::failure::{Failure, host};
-use crate::app::run::known_secrets;
+use crate::app::folders::Temporary;
+use crate::app::run::tool_cache;
+use crate::app::secrets::known_secrets;
 use crate::app::tell::event_loop;
 use crate::environ::Environ;
 use crate::manifest::model::Network;
@@ -16,10 +18,12 @@ use crate::plan::facts::Interpreter;
 use crate::redact::Registry;
 use crate::redact::guard::Form;
 use crate::redact::writer::Writer;
-use crate::run::passthrough::{self, Ended, PassError};
+use crate::run::passthrough::{self, Pass, PassError, Passed};
+use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::{Confinement, KernelLimits, Tier, View};
 use crate::sandbox::launch::Launch;
+use crate::sandbox::layers::HostLayers;
 use crate::sandbox::layout::{Layout, hidden};
 use crate::workspace::interpreters;
 use crate::workspace::writable;
@@ -58,40 +62,64 @@ pub struct Exec {
 ///
 /// # Errors
 /// Fails when the program could not be started as it was asked for.
-pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Ended, Failure> {
+pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Passed, Failure> {
     let here = std::env::current_dir().and_then(|folder| folder.canonicalize()).map_err(|error| {
         usage(format!("the current folder is not usable: {error}"), "change to another one")
     })?;
     let workspace = workspace(exec, &here)?;
     refuse_weakening(exec, environ, &workspace, &here)?;
-    let tier = exec.tier.unwrap_or(Tier::Namespaces);
-    let scratch = private_folder(tier)?;
-    let place = Place { exec, environ, here: &here, workspace: &workspace, tier, sandbox };
-    let launch = place.launch(scratch.as_ref().map_or(Path::new("/"), tempfile::TempDir::path))?;
+    let cgroups = Cgroups::of_this_host();
+    // Groups of an earlier program whose rungate was killed are nobody's but ours to remove.
+    let _count = cgroups.sweep();
     prepare()?;
-    let sinks = [sink(environ, &io::stdout())?, sink(environ, &io::stderr())?];
-    let running = passthrough::run(sandbox, &launch, sinks, exec.timeout, GRACE);
-    event_loop()?.block_on(running).map_err(|error| not_started(&error))
+    let place = Place { exec, environ, here: &here, workspace: &workspace, sandbox };
+    // Trying the layers first would cost more than the sandbox itself. Where one is missing, its set-up says so, and
+    // nothing has been started.
+    match place.run(exec.tier.unwrap_or(Tier::Namespaces), &cgroups)? {
+        Ok(passed) => Ok(passed),
+        Err(error) => match tier(exec.tier, sandbox.layers())? {
+            Tier::Landlock if exec.tier.is_none() && matches!(error, PassError::Setup(_)) => {
+                place.run(Tier::Landlock, &cgroups)?.map_err(|error| not_started(&error))
+            }
+            Tier::Namespaces | Tier::Landlock | Tier::None => Err(not_started(&error)),
+        },
+    }
+}
+
+/// The tier that was asked for, else the best that there is.
+fn tier(asked: Option<Tier>, layers: &HostLayers) -> Result<Tier, Failure> {
+    let problem = match asked {
+        Some(Tier::Namespaces) => layers.namespaces.as_ref().err().or(layers.seccomp.as_ref().err()),
+        Some(Tier::Landlock) => layers.landlock.as_ref().err().or(layers.seccomp.as_ref().err()),
+        Some(Tier::None) => None,
+        None if layers.tier() != Tier::None => return Ok(layers.tier()),
+        None => layers.seccomp.as_ref().err().or(layers.namespaces.as_ref().err()),
+    };
+    match (problem, asked) {
+        (None, Some(tier)) => Ok(tier),
+        (problem, _) => Err(host(
+            problem.map_or_else(|| "this host has no sandbox".to_owned(), ToString::to_string),
+            problem.map_or("`rungate doctor` tells what this host can do", |problem| problem.remedy),
+        )),
+    }
 }
 
 /// A private folder on the host, in the tier that has no file system of its own.
-fn private_folder(tier: Tier) -> Result<Option<tempfile::TempDir>, Failure> {
-    let made = match tier {
+fn private_folder(tier: Tier, sandbox: &Sandbox) -> Result<Option<Temporary>, Failure> {
+    match tier {
         Tier::Namespaces => return Ok(None),
-        Tier::Landlock | Tier::None => tempfile::Builder::new().prefix("rungate-").tempdir(),
-    };
-    let made = made.and_then(|folder| {
-        for name in ["home", "tmp", "files"] {
-            std::fs::create_dir(folder.path().join(name))?;
-        }
-        Ok(folder)
-    });
-    made.map(Some).map_err(|error| {
-        host(
-            format!("no private folder can be created: {error}"),
-            "set TMPDIR to a folder that this user can write",
-        )
-    })
+        Tier::Landlock | Tier::None => {}
+    }
+    let folder = Temporary::make(sandbox)?;
+    for name in ["home", "tmp", "files"] {
+        std::fs::create_dir(folder.path().join(name)).map_err(|error| {
+            host(
+                format!("no private folder can be created: {error}"),
+                "free some space, or set TMPDIR to another folder",
+            )
+        })?;
+    }
+    Ok(Some(folder))
 }
 
 fn prepare() -> Result<(), Failure> {
@@ -160,23 +188,28 @@ struct Place<'a> {
     environ: &'a Environ,
     here: &'a Path,
     workspace: &'a Path,
-    tier: Tier,
     sandbox: &'a Sandbox,
 }
 
 impl Place<'_> {
-    fn launch(&self, scratch: &Path) -> Result<Launch, Failure> {
-        let layout = Layout::of(self.tier, scratch);
+    /// Runs the program in `tier`. The inner error is that of a program that was not started.
+    fn run(&self, tier: Tier, cgroups: &Cgroups) -> Result<Result<Passed, PassError>, Failure> {
+        let scratch = private_folder(tier, self.sandbox)?;
+        let launch = self.launch(tier, scratch.as_ref().map_or(Path::new("/"), Temporary::path))?;
+        let sinks = [sink(self.environ, &io::stdout())?, sink(self.environ, &io::stderr())?];
+        let pass = Pass { launch: &launch, sinks, timeout: self.exec.timeout, grace: GRACE, cgroups };
+        Ok(event_loop()?.block_on(passthrough::run(self.sandbox, pass)))
+    }
+
+    fn launch(&self, tier: Tier, scratch: &Path) -> Result<Launch, Failure> {
+        let layout = Layout::of(tier, scratch);
         let mut view = View {
             workspace: Some(self.workspace.to_owned()),
             hidden: hidden(),
             read: self.readable()?,
-            write: self.writable()?,
+            write: self.writable()?.into_iter().chain(layout.on_the_host(tier)).collect(),
         };
-        if let Some(cache) = self.environ.path("RUNNER_TOOL_CACHE").and_then(|path| path.canonicalize().ok())
-        {
-            view.read.push(cache);
-        }
+        view.read.extend(tool_cache(self.workspace, self.environ));
         let Some((name, args)) = self.exec.argv.split_first() else {
             return Err(usage("there is no program".to_owned(), "write it after `--`"));
         };
@@ -188,7 +221,7 @@ impl Place<'_> {
             env: self.environment(&layout),
             cwd: if self.here.starts_with(self.workspace) { self.here } else { self.workspace }.to_owned(),
             confinement: Some(Confinement {
-                tier: self.tier,
+                tier,
                 view,
                 network: self.exec.network,
                 ports: Vec::new(),
@@ -302,7 +335,7 @@ fn not_started(error: &PassError) -> Failure {
     let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
     let remedy = match error {
         PassError::Setup(setup) => setup.call.remedy(setup.errno),
-        PassError::Spawn(_) | PassError::Watch(_) => None,
+        PassError::Group(_) | PassError::Spawn(_) | PassError::Watch(_) => None,
     };
     host(format!("{error}{source}"), remedy.unwrap_or("`rungate doctor` tells what this host can do"))
 }

@@ -53,6 +53,22 @@ pub enum Failure {
     /// The host's administrator does not allow it.
     #[error("refused by host policy: {0}")]
     Policy(String),
+    /// A check run was asked for that cannot be posted.
+    #[error("{message}")]
+    Undeliverable {
+        /// What is missing.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// A person would have to consent to it.
+    #[error("{what}, which needs consent")]
+    Consent {
+        /// What weakens the sandbox.
+        what: String,
+        /// The word of `--allow` that consents.
+        allow: &'static str,
+    },
     /// The host cannot do what was asked.
     #[error("this host cannot do what was asked")]
     Host(Vec<HostProblem>),

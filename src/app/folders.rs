@@ -8,6 +8,45 @@ use std::path::{Path, PathBuf};
 use crate::app::failure::{Failure, host};
 use crate::environ::Environ;
 use crate::id::RunId;
+use crate::sandbox::child::Sandbox;
+
+/// A private folder for temporary files, removed with this value, or by the helpers when this process is killed.
+#[derive(Debug)]
+pub struct Temporary(PathBuf);
+
+impl Temporary {
+    /// Makes one in `TMPDIR`.
+    ///
+    /// # Errors
+    /// Fails when that cannot be written.
+    pub fn make(sandbox: &Sandbox) -> Result<Self, Failure> {
+        let folder = std::env::temp_dir().join(format!("rungate-{}", RunId::fresh()));
+        // Before there is anything to remove, so that at no moment it could be left behind.
+        sandbox.remove_if_killed(&folder);
+        let made = std::path::absolute(&folder)
+            .and_then(|folder| DirBuilder::new().mode(0o700).create(&folder).map(|()| folder))
+            .and_then(|folder| folder.canonicalize());
+        made.map(Self).map_err(|error| {
+            host(
+                format!("no private folder can be created: {error}"),
+                "set TMPDIR to a folder that this user can write",
+            )
+        })
+    }
+
+    /// Its real path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Nobody could do anything about it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
 
 /// The folder for locks and, under Actions, records: `RUNGATE_STATE_DIR`, else the user's state folder.
 ///

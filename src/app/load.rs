@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::app::failure::{Failure, host};
+use crate::app::failure::Failure;
 use crate::environ::Environ;
 use crate::manifest::availability;
 use crate::manifest::diagnostic::Severity;
 use crate::manifest::model::Command;
 use crate::manifest::read::{self, Parsed};
-use crate::plan::confine::LEAST;
 use crate::plan::make::{self, PlanError};
 use crate::plan::model::Plan;
 use crate::plan::questions;
@@ -93,7 +92,7 @@ impl Site {
     /// # Errors
     /// Fails with everything that stands against it, of the first kind that there is: policy, manifest, inputs, host.
     pub fn plan(&self, request: &RunRequest) -> Result<Plan, Failure> {
-        self.refuse_policy()?;
+        refuse_policy(&self.environ).map_err(Failure::Policy)?;
         let parsed = self.read_manifest()?;
         let command = find_command(&parsed, &request.command)?;
         let missing = availability::unavailable(command);
@@ -109,21 +108,24 @@ impl Site {
             PlanError::Host(problems) => Failure::Host(problems),
         })
     }
+}
 
-    /// A policy that this version cannot read must not be passed over: it may forbid everything.
-    fn refuse_policy(&self) -> Result<(), Failure> {
-        let named = self.environ.path("RUNGATE_POLICY");
-        let found = [Some(PathBuf::from(POLICY)), named.clone()]
-            .into_iter()
-            .flatten()
-            .find(|path| path.symlink_metadata().is_ok() || Some(path) == named.as_ref());
-        match found {
-            None => Ok(()),
-            Some(path) => Err(Failure::Policy(format!(
-                "{} exists, and this version of rungate cannot read host policies yet",
-                path.display()
-            ))),
-        }
+/// A policy that this version cannot read must not be passed over: it may forbid everything.
+///
+/// # Errors
+/// Says which policy there is.
+pub fn refuse_policy(environ: &Environ) -> Result<(), String> {
+    let named = environ.path("RUNGATE_POLICY");
+    let found = [Some(PathBuf::from(POLICY)), named.clone()]
+        .into_iter()
+        .flatten()
+        .find(|path| path.symlink_metadata().is_ok() || Some(path) == named.as_ref());
+    match found {
+        None => Ok(()),
+        Some(path) => Err(format!(
+            "{} exists, and this version of rungate cannot read host policies yet",
+            path.display()
+        )),
     }
 }
 
@@ -155,56 +157,4 @@ fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(MAX_READ).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// How strictly the sandbox is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SandboxMode {
-    /// Everything that is required is active, or nothing starts.
-    Required,
-    /// As much as the host has, and what is missing is named.
-    BestEffort,
-    /// Nothing, and that is said.
-    Off,
-}
-
-/// Refuses what the sandbox of this version cannot give. `chosen` is what a person asked for; nobody having asked is
-/// best effort, except where the manifest itself requires a layer.
-///
-/// # Errors
-/// Fails with a host problem where layers are required, and by policy where Actions would run without a sandbox.
-pub fn check_sandbox(plan: &Plan, chosen: Option<SandboxMode>, environ: &Environ) -> Result<(), Failure> {
-    let remedy = "sandbox layers come with a later version; until then run with --sandbox best-effort, which confines \
-                  nothing and says so";
-    match chosen {
-        Some(SandboxMode::Required) => {
-            Err(host("the sandbox is required, and this version has no layer of it yet", remedy))
-        }
-        Some(SandboxMode::Off) if environ.in_actions() => Err(Failure::Policy(
-            "--sandbox off is refused under GitHub Actions without a host policy that allows it".to_owned(),
-        )),
-        Some(SandboxMode::BestEffort | SandboxMode::Off) => Ok(()),
-        None => {
-            let asking: Vec<String> = plan
-                .steps
-                .iter()
-                // What is required where nobody says anything comes into force with the first layer.
-                .filter(|step| step.sandbox.require != [LEAST])
-                .map(|step| {
-                    format!(
-                        "{} ({})",
-                        step.key,
-                        step.sandbox.require.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-                    )
-                })
-                .collect();
-            if asking.is_empty() {
-                Ok(())
-            } else {
-                let what =
-                    format!("the manifest requires sandbox layers that are not there: {}", asking.join("; "));
-                Err(host(what, remedy))
-            }
-        }
-    }
 }

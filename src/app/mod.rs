@@ -1,9 +1,15 @@
 //! The whole flow: from a request to a verdict. Knows every room below and nothing of how it was called.
 
+pub mod admit;
 pub mod baseline;
+pub mod check_run;
+pub mod doctor;
 pub mod exec;
 pub mod failure;
 pub mod folders;
+pub mod identity;
 pub mod load;
 pub mod run;
+mod secrets;
+mod signals;
 mod tell;

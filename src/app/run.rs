@@ -1,33 +1,38 @@
 //! A run from its request to its record.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use crate::app::admit::{self, Consent, SandboxMode};
+use crate::app::check_run::{self, Publisher, Wanted, Way};
 use crate::app::failure::{Failure, host};
 use crate::app::folders;
-use crate::app::load::{SandboxMode, Site, check_sandbox};
+use crate::app::load::Site;
+use crate::app::secrets;
+use crate::app::signals::on_signals;
 use crate::app::tell::{Telling, event_loop};
 use crate::clock::Timestamp;
+use crate::deliver::compose::Subject;
+use crate::deliver::publish::Cancelled;
 use crate::environ::Environ;
 use crate::event::RunEvent;
 use crate::finding::Counts;
 use crate::gate::{self, Ended, Verdict};
 use crate::id::RunId;
 use crate::plan::model::Plan;
+use crate::record::delivery::{Delivered, Delivery};
 use crate::record::{self, Conclusion, Record, StepRecord, Tests};
-use crate::redact::{Added, Registry};
 use crate::report::terminal::Terminal;
 use crate::report::{Report, View};
 use crate::request::RunRequest;
 use crate::run::concurrency::{self, Held, LockError};
-use crate::run::confine::Ground;
+use crate::run::confine::{Confined, Ground};
 use crate::run::dispatcher::{self, Host};
 use crate::run::stop::{Stopped, Stopper, Why};
+use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
 
@@ -36,8 +41,10 @@ use crate::sandbox::confinement::Tier;
 pub struct Options {
     /// Folder for the record, when one was named.
     pub out: Option<PathBuf>,
-    /// How strictly scripts are confined, when somebody said so.
-    pub sandbox: Option<SandboxMode>,
+    /// How strictly scripts are confined, and what may loosen that.
+    pub consent: Consent,
+    /// Whether it is posted.
+    pub check_run: Wanted,
     /// How it is shown.
     pub view: View,
 }
@@ -53,42 +60,60 @@ pub struct Outcome {
     pub watched: bool,
 }
 
-/// Variables whose values are never shown, whoever set them.
-const KNOWN_SECRETS: [&str; 7] = [
-    "GITHUB_TOKEN",
-    "GH_TOKEN",
-    "ACTIONS_RUNTIME_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-    "RUNGATE_TOKEN",
-    "RUNGATE_APP_PRIVATE_KEY",
-    "ACTIONS_CACHE_TOKEN",
-];
-
 /// Runs what `request` asks for.
 ///
 /// # Errors
 /// Fails when nothing was judged: the request, the manifest, the policy or the host stood against it.
-pub fn run(site: &Site, request: &RunRequest, options: &Options) -> Result<Outcome, Failure> {
+pub fn run(site: &Site, request: &RunRequest, options: &Options) -> Result<Outcome, Undone> {
+    let mut posted = Posted::No;
+    attempt(site, request, options, &mut posted).map_err(|failure| {
+        let trouble = match posted {
+            Posted::No => check_run::post_failure(site, request, options.check_run, &failure),
+            Posted::Yes { trouble } => trouble,
+        };
+        Undone { failure, trouble }
+    })
+}
+
+/// A run that came to nothing.
+#[derive(Debug)]
+pub struct Undone {
+    /// Why.
+    pub failure: Failure,
+    /// Why no check run says so, where one should.
+    pub trouble: Option<String>,
+}
+
+/// Whether a check run tells of a failure.
+#[derive(Debug)]
+enum Posted {
+    No,
+    Yes { trouble: Option<String> },
+}
+
+fn attempt(
+    site: &Site,
+    request: &RunRequest,
+    options: &Options,
+    posted: &mut Posted,
+) -> Result<Outcome, Failure> {
     let at_once = steps_at_once()?;
     let plan = site.plan(request)?;
-    check_sandbox(&plan, options.sandbox, &site.environ)?;
+    let ground = ground(site, &plan, &options.consent)?;
     Sandbox::prepare_process().map_err(|error| {
         host(
             format!("this process cannot be made the reaper of its children: {error}"),
             "use Linux 3.4 or newer",
         )
     })?;
-    let (registry, secrets, mut notes) = secrets(&plan, &site.environ);
+    let (registry, secrets, mut notes) = secrets::of_plan(&plan, &site.environ);
     notes.splice(0..0, plan.notes.iter().cloned());
+    let about = (plan.repository.as_deref(), plan.sha.as_deref());
+    let way = Way::of(options.check_run, about, &site.environ, &registry)?;
+    notes.extend(way.note(&site.environ));
     let run_id = RunId::fresh();
     let folder = folders::record(options.out.as_deref(), &site.workspace, &site.environ, run_id)?;
-    let scratch = tempfile::Builder::new().prefix("rungate-").tempdir().map_err(|error| {
-        host(
-            format!("no private folder can be created: {error}"),
-            "set TMPDIR to a folder that this user can write",
-        )
-    })?;
-    let scratch_path = scratch.path().canonicalize().unwrap_or_else(|_| scratch.path().to_owned());
+    let scratch = folders::Temporary::make(&site.sandbox)?;
     let report =
         Report::create(&folder, &site.workspace, &registry, &plan, &site.environ).map_err(|error| {
             host(
@@ -98,6 +123,7 @@ pub fn run(site: &Site, request: &RunRequest, options: &Options) -> Result<Outco
         })?;
     let terminal = Terminal::new(&folder, &registry, options.view);
     let making = Making {
+        delivery: way.delivery(),
         plan: &plan,
         run_id,
         notes,
@@ -106,16 +132,39 @@ pub fn run(site: &Site, request: &RunRequest, options: &Options) -> Result<Outco
         host: Host {
             sandbox: site.sandbox.clone(),
             workspace: site.workspace.clone(),
-            ground: Ground { tier: Tier::None, readable: Vec::new() },
+            ground: Arc::new(ground),
             record: folder,
-            scratch: scratch_path,
+            scratch: scratch.path().to_owned(),
             environ: site.environ.clone(),
             registry,
             secrets,
             at_once,
         },
     };
-    event_loop()?.block_on(making.make(report, terminal))
+    event_loop()?.block_on(making.make(report, terminal, way, posted))
+}
+
+/// How the steps of `plan` are confined, when they may run at all.
+fn ground(site: &Site, plan: &Plan, consent: &Consent) -> Result<Ground, Failure> {
+    admit::consent(plan, consent, site.environ.in_actions())?;
+    if consent.mode == SandboxMode::Off {
+        return Ok(Ground::Open);
+    }
+    let host = admit::Host { layers: site.sandbox.layers().clone(), cgroups: Cgroups::of_this_host() };
+    // What a run that was killed has left is nobody's but ours to remove.
+    let _count = host.cgroups.sweep();
+    let tier = admit::tier(plan, consent, &host)?;
+    if tier == Tier::None {
+        return Ok(Ground::Open);
+    }
+    let readable = tool_cache(&site.workspace, &site.environ).into_iter().collect();
+    Ok(Ground::Confined(Box::new(Confined { tier, layers: host.layers, cgroups: host.cgroups, readable })))
+}
+
+/// The runner's folder of tools, as a real path. Not where it holds the workspace, whose .git it would show.
+pub(super) fn tool_cache(workspace: &Path, environ: &Environ) -> Option<PathBuf> {
+    let cache = environ.path("RUNNER_TOOL_CACHE")?.canonicalize().ok()?;
+    (!workspace.starts_with(&cache)).then_some(cache)
 }
 
 /// Open files that this process needs for itself, with some to spare.
@@ -139,56 +188,82 @@ fn steps_at_once() -> Result<usize, Failure> {
     }
 }
 
-/// Values that are secrets whoever asks.
-pub(super) fn known_secrets(environ: &Environ) -> impl Iterator<Item = &str> {
-    KNOWN_SECRETS.into_iter().filter_map(|name| environ.text(name))
-}
-
-/// Everything that must not be shown, the secrets that steps use, and what has to be said about them.
-fn secrets(plan: &Plan, environ: &Environ) -> (Registry, BTreeMap<String, String>, Vec<String>) {
-    let registry = Registry::default();
-    let mut notes = Vec::new();
-    let mut values = BTreeMap::new();
-    for value in known_secrets(environ) {
-        let _short_ones_are_no_tokens = registry.add(value);
-    }
-    for name in &plan.secrets {
-        let Some(value) = environ.text(name.as_str()) else { continue };
-        match registry.add(value) {
-            Added::Registered | Added::Known => {}
-            Added::TooShort => notes.push(format!("the secret {name} is too short to be hidden in output")),
-            Added::TooLong | Added::Full => {
-                notes.push(format!("the secret {name} is too large to be hidden in output"));
-            }
-        }
-        values.insert(name.to_string(), value.to_owned());
-    }
-    (registry, values, notes)
-}
-
 /// A run in the making.
 struct Making<'a> {
     plan: &'a Plan,
     run_id: RunId,
     notes: Vec<String>,
     started_at: Timestamp,
+    /// What the record says of its delivery until it was tried.
+    delivery: Delivery,
     /// Where locks are.
     state: Result<PathBuf, Failure>,
     host: Host,
 }
 
 impl Making<'_> {
-    async fn make(self, report: Report, terminal: Terminal) -> Result<Outcome, Failure> {
+    async fn make(
+        self,
+        report: Report,
+        terminal: Terminal,
+        way: Way,
+        posted: &mut Posted,
+    ) -> Result<Outcome, Failure> {
         let (stop, stopped) = Stopper::new();
         let stop = Arc::new(stop);
-        listen(&stop)?;
-        let (telling, events) = Telling::start(report, terminal, &stopped)?;
+        let cancelled = listen(&stop)?;
+        let (folder, environ) = (self.host.record.clone(), self.host.environ.clone());
+        let registry = self.host.registry.clone();
+        let is_preview = matches!(way, Way::Preview);
+        let publisher = self.publisher(way, cancelled)?;
+        let live = publisher.as_ref().map(|publisher| publisher.events.clone());
+        let (mut telling, events) = Telling::start(report, terminal, &stopped, live)?;
         let made = self.judged(stop, stopped, &events).await;
+        let mut delivery = None;
+        if let Some(publisher) = publisher {
+            let job = match &made {
+                Ok((record, _)) => {
+                    telling.complete().await;
+                    check_run::job(record, &folder, &registry)
+                }
+                Err(failure) => check_run::without_verdict(failure, &registry),
+            };
+            let came = publisher.finish(job).await;
+            if made.is_err() {
+                let trouble = (came.check_run != Delivered::Delivered).then(|| came.reason.clone()).flatten();
+                *posted = Posted::Yes { trouble };
+            }
+            let _ = events.send(RunEvent::Delivered { delivery: came.clone() }).await;
+            delivery = Some(came);
+        }
         drop(events);
         let told = telling.finish().await?;
-        let (record, mut trouble) = made?;
+        let (mut record, mut trouble) = made?;
         trouble.extend(told.trouble.iter().map(ToString::to_string));
+        if is_preview {
+            let shown = check_run::preview(&record, &folder, &environ, &registry).await;
+            trouble.extend(shown.err().map(|error| format!("the requests could not be shown: {error}")));
+        }
+        record.delivery = delivery.unwrap_or(record.delivery);
+        if record.delivery.check_run == Delivered::Failed {
+            let why = record.delivery.reason.as_deref().unwrap_or("nobody knows why");
+            trouble.push(format!("the check run was not delivered: {why}"));
+        }
         Ok(Outcome { record, trouble, watched: told.watched })
+    }
+
+    /// Starts what posts the run, where it is to be posted.
+    fn publisher(&self, way: Way, cancelled: Cancelled) -> Result<Option<Publisher>, Failure> {
+        let (Way::Remote(remote), Some(sha)) = (way, self.plan.sha.clone()) else { return Ok(None) };
+        let plan = check_run::plan_of(self.plan, &self.host.environ);
+        let subject = Subject {
+            name: plan.name,
+            head_sha: sha,
+            external_id: self.run_id.to_string(),
+            details_url: plan.details_url,
+            started_at: self.started_at,
+        };
+        Publisher::start(*remote, subject, self.plan, &self.host.registry, cancelled).map(Some)
     }
 
     /// Runs the steps, lets the gates judge, and tells both.
@@ -261,8 +336,8 @@ impl Making<'_> {
         let suppressed = steps.iter().map(|step| step.suppressed).sum();
         let tests = steps.iter().fold(Tests::default(), |sum, step| sum.plus(step.tests));
         Record {
-            schema: record::SCHEMA,
-            rungate: env!("CARGO_PKG_VERSION"),
+            schema: record::SCHEMA.into(),
+            rungate: env!("CARGO_PKG_VERSION").into(),
             run_id: self.run_id,
             command: self.plan.command.clone(),
             name: self.plan.name.clone(),
@@ -283,8 +358,9 @@ impl Making<'_> {
             filtered: 0,
             tests,
             artifacts: Vec::new(),
-            delivery: BTreeMap::from([("check_run".to_owned(), "none".to_owned())]),
-            audit: "none",
+            check_run: check_run::plan_of(self.plan, &self.host.environ),
+            delivery: self.delivery,
+            audit: "none".into(),
         }
     }
 }
@@ -303,19 +379,14 @@ fn exit_code(conclusion: Conclusion, steps: &[StepRecord]) -> u8 {
 }
 
 /// Lets signals stop the run: the first politely, the next at once.
-fn listen(stop: &Arc<Stopper>) -> Result<(), Failure> {
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        let mut listening = signal(kind).map_err(|error| {
-            host(format!("signals cannot be heard: {error}"), "raise the limit on open files")
-        })?;
-        let stop = Arc::clone(stop);
-        tokio::spawn(async move {
-            while listening.recv().await.is_some() {
-                stop.insist(Why::Asked);
-            }
-        });
-    }
-    Ok(())
+fn listen(stop: &Arc<Stopper>) -> Result<Cancelled, Failure> {
+    let (sender, cancelled) = watch::channel(false);
+    let (stop, sender) = (Arc::clone(stop), Arc::new(sender));
+    on_signals(move || {
+        stop.insist(Why::Asked);
+        let _nobody_may_follow = sender.send(true);
+    })?;
+    Ok(cancelled)
 }
 
 fn with_source(error: &dyn std::error::Error) -> String {

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::failure::{Failure, host};
+use crate::deliver::live::Live;
 use crate::event::RunEvent;
 use crate::report::terminal::Terminal;
 use crate::report::{Report, ReportError};
@@ -28,6 +29,7 @@ const WAITING: usize = 64;
 pub(super) struct Telling {
     record: oneshot::Receiver<Result<(), ReportError>>,
     shown: oneshot::Receiver<std::io::Result<()>>,
+    complete: Option<oneshot::Receiver<()>>,
     stopped: Stopped,
 }
 
@@ -48,13 +50,24 @@ impl Telling {
         report: Report,
         terminal: Terminal,
         stopped: &Stopped,
+        live: Option<mpsc::Sender<RunEvent>>,
     ) -> Result<(Self, mpsc::Sender<RunEvent>), Failure> {
         let (events, inbox) = mpsc::channel(WAITING);
         let (to_show, for_show) = mpsc::channel(WAITING);
         let patience = stopped.clone();
-        let record = on_a_thread(write(report, inbox, to_show, patience))?;
+        let (done, complete) = oneshot::channel();
+        let out = Out { to_show: Some(to_show), live, done: Some(done) };
+        let record = on_a_thread(write(report, inbox, out, patience))?;
         let shown = on_a_thread(show(terminal, for_show))?;
-        Ok((Self { record, shown, stopped: stopped.clone() }, events))
+        Ok((Self { record, shown, complete: Some(complete), stopped: stopped.clone() }, events))
+    }
+
+    /// Waits until the record is complete on disk, or there will be none.
+    pub(super) async fn complete(&mut self) {
+        if let Some(complete) = self.complete.take() {
+            // A listener that broke down is found at the end.
+            let _ = complete.await;
+        }
     }
 
     /// Waits until everything is told, or nobody takes it any more.
@@ -81,7 +94,7 @@ impl Telling {
 }
 
 /// Runs `work` on a thread and an event loop of its own, and hands over what it gives.
-fn on_a_thread<T: Send + 'static>(
+pub(super) fn on_a_thread<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<oneshot::Receiver<T>, Failure> {
     let (sender, receiver) = oneshot::channel();
@@ -114,24 +127,43 @@ async fn out_of_patience(stopped: &mut Stopped) {
     tokio::time::sleep(PATIENCE).await;
 }
 
+/// Where events go on to.
+struct Out {
+    to_show: Option<mpsc::Sender<RunEvent>>,
+    /// The live updates of the check run.
+    live: Option<mpsc::Sender<RunEvent>>,
+    /// Told when the record is complete.
+    done: Option<oneshot::Sender<()>>,
+}
+
 /// Writes every event down, and passes it on as long as somebody takes it.
 async fn write(
     mut report: Report,
     mut inbox: mpsc::Receiver<RunEvent>,
-    to_show: mpsc::Sender<RunEvent>,
+    mut out: Out,
     mut stopped: Stopped,
 ) -> Result<(), ReportError> {
-    let mut to_show = Some(to_show);
     while let Some(event) = inbox.recv().await {
         report.event(&event);
-        let Some(sender) = &to_show else { continue };
+        if matches!(event, RunEvent::RunFinished { .. })
+            && let Some(done) = out.done.take()
+        {
+            let _nobody_may_wait = done.send(());
+        }
+        if let Some(live) = &out.live
+            && Live::wants(&event)
+        {
+            // A slow server must not hold up a run; what is lost here is in the record.
+            let _ = live.try_send(event.clone());
+        }
+        let Some(sender) = &out.to_show else { continue };
         let taken = tokio::select! {
             biased;
             sent = sender.send(event) => sent.is_ok(),
             () = out_of_patience(&mut stopped) => false,
         };
         if !taken {
-            to_show = None;
+            out.to_show = None;
         }
     }
     report.finish()

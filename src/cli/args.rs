@@ -1,12 +1,15 @@
 //! What can be typed.
 
+pub(super) mod app;
 pub(super) mod sandbox;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::app::load::SandboxMode;
+use crate::app::admit::{Allow, SandboxMode};
+use crate::app::check_run::Wanted;
+use crate::cli::args::app::App;
 use crate::cli::args::sandbox::Sandbox;
 
 /// Run a repository's own validation commands without trusting them, and say exactly what they found.
@@ -38,6 +41,8 @@ pub(super) enum Verb {
     Run(RunArgs),
     /// Show everything that a run would do, and do nothing
     Plan(Plan),
+    /// Post the record of an earlier run as a check run
+    Publish(Publish),
     /// Check the manifest
     Validate(Validate),
     /// List the commands of the manifest
@@ -48,6 +53,10 @@ pub(super) enum Verb {
     Sandbox(Sandbox),
     /// Write down what is known, so that only what is new counts
     Baseline(Baseline),
+    /// Try what this host can do, and say what would mend it
+    Doctor(Doctor),
+    /// Prove the GitHub App's key, or make a token with it
+    App(App),
     /// Print a JSON Schema, for editors and other programs
     Schema(Schema),
 }
@@ -103,10 +112,13 @@ pub(super) struct RunArgs {
     /// What goes to standard output: a report for people, the record, or events line by line
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: RunFormat,
-    /// How strictly scripts are confined [default: best-effort, until this version has a sandbox to require]
-    #[arg(long, value_name = "MODE")]
-    pub(super) sandbox: Option<Confine>,
-    /// Whether the run is posted as a check run; this version cannot post one yet
+    /// How strictly scripts are confined
+    #[arg(long, value_name = "MODE", default_value = "required")]
+    pub(super) sandbox: Confine,
+    /// What the manifest may loosen: network, degraded or write; may be given several times
+    #[arg(long, value_name = "WHAT")]
+    pub(super) allow: Vec<Loosen>,
+    /// Whether the run is posted as a check run; `preview` prints the requests and sends nothing
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(super) check_run: When,
     /// Show the output of steps that succeed as well, on a terminal
@@ -128,6 +140,26 @@ pub(super) enum Confine {
     Off,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Loosen {
+    /// The host's network
+    Network,
+    /// Fewer layers than it requires
+    Degraded,
+    /// Places outside of the workspace that are written
+    Write,
+}
+
+impl From<Loosen> for Allow {
+    fn from(loosen: Loosen) -> Self {
+        match loosen {
+            Loosen::Network => Self::Network,
+            Loosen::Degraded => Self::Degraded,
+            Loosen::Write => Self::Write,
+        }
+    }
+}
+
 impl From<Confine> for SandboxMode {
     fn from(confine: Confine) -> Self {
         match confine {
@@ -143,6 +175,39 @@ pub(super) enum When {
     Auto,
     On,
     Off,
+    Preview,
+}
+
+impl From<When> for Wanted {
+    fn from(when: When) -> Self {
+        match when {
+            When::Auto => Self::Auto,
+            When::On => Self::On,
+            When::Off => Self::Off,
+            When::Preview => Self::Preview,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    rungate publish .rungate/runs/0199f1a0-7b1e-7c3d-8a55-0d6f5f4e3c21\n  \
+    rungate publish RUN_DIR --check-run preview | jq '.[].body.output.title'\n")]
+pub(super) struct Publish {
+    /// Folder of the record
+    #[arg(value_name = "RUN_DIR")]
+    pub(super) folder: PathBuf,
+    /// Whether it is posted, or only shown
+    #[arg(long, value_name = "WHEN", default_value = "on")]
+    pub(super) check_run: Deliver,
+    /// Post a new check run even if the record was delivered
+    #[arg(long)]
+    pub(super) again: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Deliver {
+    On,
     Preview,
 }
 
@@ -214,6 +279,9 @@ pub(super) struct Parse {
     /// Matcher file of a problem-matcher; may be given several times
     #[arg(long, value_name = "FILE")]
     pub(super) matcher: Vec<PathBuf>,
+    /// Pattern of an errorformat; may be given several times, and they are tried in order
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub(super) errorformat: Vec<String>,
     /// Name of the tool that wrote the report
     #[arg(long, value_name = "NAME")]
     pub(super) tool: Option<String>,
@@ -258,6 +326,17 @@ pub(super) struct BaselineUpdate {
     pub(super) from: PathBuf,
     #[command(flatten)]
     pub(super) place: Place,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    rungate doctor\n  \
+    rungate doctor --format json | jq '.checks[] | select(.state != \"good\")'\n\n\
+    Exits with 4 when something failed without which runs are refused.\n")]
+pub(super) struct Doctor {
+    /// Checks for people, or as JSON
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, Args)]

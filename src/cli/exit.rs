@@ -64,7 +64,8 @@ impl From<&Failure> for Exit {
             | Failure::UnknownCommand { .. }
             | Failure::Inputs(_)
             | Failure::Usage { .. } => Self::Usage,
-            Failure::Policy(_) => Self::Policy,
+            Failure::Policy(_) | Failure::Consent { .. } => Self::Policy,
+            Failure::Undeliverable { .. } => Self::Undelivered,
             Failure::Host(_) => Self::Host,
         }
     }

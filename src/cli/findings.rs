@@ -8,9 +8,10 @@ use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
 use crate::finding::{Finding, Fingerprints};
 use crate::manifest::model::Parser;
+use crate::parse::errorformat::Errorformat;
 use crate::parse::options::Options;
 use crate::parse::problem_matcher::Matchers;
-use crate::parse::{self, Item, matcher_file};
+use crate::parse::{self, Item, LineFormat, matcher_file};
 use crate::redact::guard;
 use crate::report::sarif;
 
@@ -21,8 +22,8 @@ pub(super) fn parse(args: &Parse, talk: Talk) -> Result<Exit, io::Error> {
         talk.error(&format!("there is no parser {:?}", args.parser), Some(&help));
         return Ok(Exit::Usage);
     };
-    let matchers = match matchers(args, parser) {
-        Ok(matchers) => matchers,
+    let format = match line_format(args, parser) {
+        Ok(format) => format,
         Err(problem) => {
             talk.error(&problem, None);
             return Ok(Exit::Usage);
@@ -46,7 +47,7 @@ pub(super) fn parse(args: &Parse, talk: Talk) -> Result<Exit, io::Error> {
     let mut printer = Printer::new(args.format, talk.in_actions);
     let mut fingerprints = Fingerprints::default();
     let mut broken = None;
-    let result = parse::file(parser, &options, matchers, input, &mut |item| match item {
+    let result = parse::file(parser, &options, format, input, &mut |item| match item {
         Item::Finding(mut finding) => {
             fingerprints.assign(&mut finding, None);
             printer.print(&finding);
@@ -72,6 +73,23 @@ pub(super) fn parse(args: &Parse, talk: Talk) -> Result<Exit, io::Error> {
             Ok(Exit::Usage)
         }
     }
+}
+
+/// What the arguments say about lines, where the parser reads lines.
+fn line_format(args: &Parse, parser: Parser) -> Result<LineFormat, String> {
+    if parser != Parser::Errorformat {
+        return if args.errorformat.is_empty() {
+            matchers(args, parser).map(LineFormat::Matchers)
+        } else {
+            Err(format!("--errorformat goes with --parser errorformat, not with {}", parser.as_str()))
+        };
+    }
+    if args.errorformat.is_empty() {
+        return Err("--parser errorformat needs --errorformat PATTERN".to_owned());
+    }
+    matchers(args, parser)?;
+    let patterns = args.errorformat.iter().map(String::as_str);
+    Errorformat::compile(patterns).map(LineFormat::Errorformat).map_err(|error| error.to_string())
 }
 
 /// The matchers of all files together; a later file comes first, as on the runner.

@@ -1,11 +1,14 @@
 //! The command line: words in, words and an exit code out. Knows no rule of the domain.
 
+mod app;
 mod args;
 mod baseline;
+mod doctor;
 mod exit;
 mod findings;
 mod list;
 mod plan;
+mod publish;
 mod run;
 mod sandbox;
 mod say;
@@ -45,17 +48,23 @@ fn dispatch(environ: Environ, talk: Talk) -> Exit {
     };
     let exit = match arguments.verb {
         Verb::Run(args) => Ok(run::run(args, environ, talk)),
+        Verb::Publish(args) => Ok(publish::publish(&args, &environ, talk)),
         Verb::Plan(args) => plan::plan(args, environ, talk),
         Verb::Validate(args) => validate::validate(args, environ, talk),
         Verb::List(args) => list::list(args, environ, talk),
         Verb::Findings(args::Findings { verb: args::FindingsVerb::Parse(args) }) => {
             findings::parse(&args, talk)
         }
-        Verb::Sandbox(args::sandbox::Sandbox { verb: args::sandbox::SandboxVerb::Exec(args) }) => {
-            return sandbox::exec(args, &environ, talk);
-        }
+        Verb::Sandbox(args) => sandbox::sandbox(args, &environ, talk),
+        Verb::Doctor(args) => doctor::doctor(&args, &environ, talk),
         Verb::Baseline(args::Baseline { verb: args::BaselineVerb::Update(args) }) => {
             baseline::update(args, environ, talk)
+        }
+        Verb::App(args::app::App { verb: args::app::AppVerb::Whoami(args) }) => {
+            app::whoami(args, &environ, talk)
+        }
+        Verb::App(args::app::App { verb: args::app::AppVerb::Token(args) }) => {
+            app::token(args, &environ, talk)
         }
         Verb::Schema(args) => list::schema(&args, talk),
     };

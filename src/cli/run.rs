@@ -1,21 +1,25 @@
 //! `rungate run`.
 
+use crate::app::admit::Consent;
+use crate::app::check_run::Wanted;
 use crate::app::load::Site;
-use crate::app::run::{self as app, Options};
-use crate::cli::args::{RunArgs, When};
+use crate::app::run::{self as app, Options, Undone};
+use crate::cli::args::RunArgs;
 use crate::cli::exit::Exit;
 use crate::cli::plan::request;
 use crate::cli::say::Talk;
 use crate::environ::Environ;
 use crate::record::Conclusion;
+use crate::report::View;
 use crate::sandbox::child::Sandbox;
 
+/// What was typed about the sandbox.
+fn consent(args: &RunArgs) -> Consent {
+    Consent { mode: args.sandbox.into(), allow: args.allow.iter().map(|&allow| allow.into()).collect() }
+}
+
 pub(super) fn run(args: RunArgs, environ: Environ, talk: Talk) -> Exit {
-    if let When::On | When::Preview = args.check_run {
-        let help = "this version cannot post check runs yet: leave --check-run out, or say off";
-        talk.error("--check-run on and preview are not available", Some(help));
-        return Exit::Usage;
-    }
+    let consent = consent(&args);
     let request = match request(args.request, &environ) {
         Ok(request) => request,
         Err(problem) => {
@@ -23,13 +27,27 @@ pub(super) fn run(args: RunArgs, environ: Environ, talk: Talk) -> Exit {
             return Exit::Usage;
         }
     };
-    let view = talk.view(args.format, args.verbose);
-    let options = Options { out: args.out, sandbox: args.sandbox.map(Into::into), view };
-    let made = Site::new(args.place.workspace, args.place.manifest, environ, Sandbox::of_this_program())
-        .and_then(|site| app::run(&site, &request, &options));
-    let outcome = match made {
-        Ok(outcome) => outcome,
+    let check_run = Wanted::from(args.check_run);
+    let view = View {
+        // Standard output then holds one document: the requests.
+        result_aside: check_run == Wanted::Preview,
+        ..talk.view(args.format, args.verbose)
+    };
+    let options = Options { out: args.out, consent, check_run, view };
+    let site = Site::new(args.place.workspace, args.place.manifest, environ, Sandbox::of_this_program());
+    let site = match site {
+        Ok(site) => site,
         Err(failure) => return talk.failure(&failure),
+    };
+    let outcome = match app::run(&site, &request, &options) {
+        Ok(outcome) => outcome,
+        Err(Undone { failure, trouble }) => {
+            let exit = talk.failure(&failure);
+            if let Some(why) = trouble {
+                talk.error(&format!("no check run says so: {why}"), None);
+            }
+            return exit;
+        }
     };
     if outcome.watched {
         for trouble in &outcome.trouble {

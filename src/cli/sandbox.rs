@@ -1,19 +1,112 @@
 //! `rungate sandbox`.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
+use serde_json::{Value, json};
+
 use crate::app::exec::{self as app, Exec};
-use crate::cli::args::sandbox::{Exec as ExecArgs, NetworkWord, TierWord};
+use crate::cli::args::Format;
+use crate::cli::args::sandbox::{
+    Exec as ExecArgs, NetworkWord, Probe, Sandbox as SandboxArgs, SandboxVerb, TierWord,
+};
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
 use crate::environ::Environ;
 use crate::manifest::model::Network;
 use crate::run::passthrough::Ended;
+use crate::sandbox::cgroup::{Cgroups, Controller};
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
+use crate::sandbox::layers::LayerProblem;
 
-pub(super) fn exec(args: ExecArgs, environ: &Environ, talk: Talk) -> Exit {
+pub(super) fn sandbox(args: SandboxArgs, environ: &Environ, talk: Talk) -> io::Result<Exit> {
+    match args.verb {
+        SandboxVerb::Exec(args) => Ok(exec(args, environ, talk)),
+        SandboxVerb::Probe(args) => probe(&args, talk),
+    }
+}
+
+/// Shows the layers of this host.
+fn probe(args: &Probe, talk: Talk) -> io::Result<Exit> {
+    let sandbox = Sandbox::of_this_program();
+    let layers = sandbox.layers();
+    let cgroups = Cgroups::of_this_host();
+    let tier = layers.tier();
+    let proc = layers.namespaces.is_ok().then_some(if layers.proc_fresh { "fresh" } else { "bound" });
+    let cgroup_problem = cgroups.problem().map(|problem| (problem.to_string(), problem.remedy()));
+    let controllers: Vec<&str> = cgroups.controllers().iter().copied().map(Controller::name).collect();
+    let rows = [
+        ("namespaces", shown(&layers.namespaces, |()| String::new())),
+        ("proc", (proc.is_some(), proc.unwrap_or_default().to_owned())),
+        ("landlock", shown(&layers.landlock, |version| format!("ABI {version}"))),
+        ("seccomp", shown(&layers.seccomp, |()| String::new())),
+        ("scoped kill", (layers.scoped_kill, String::new())),
+        ("cgroup kill", (cgroups.can_kill(), String::new())),
+        ("cgroup", (!controllers.is_empty(), controllers.join(", "))),
+    ];
+    match args.format {
+        Format::Human => {
+            let mut text = format!("{:<12} {}\n", "tier", tier.as_str());
+            for (name, (there, more)) in rows {
+                let word = if there { "yes" } else { "no" };
+                let _ = writeln!(text, "{name:<12} {}", format!("{word:<4}{more}").trim_end());
+            }
+            if let Some((problem, _)) = cgroup_problem {
+                let _ = writeln!(text, "{:<12} {problem}", "");
+            }
+            talk.out(&text)?;
+        }
+        Format::Json => talk.json(&json!({
+            "schema": "rungate.sandbox-probe/1",
+            "tier": tier.as_str(),
+            "namespaces": layer(&layers.namespaces, |()| Value::Null, "version"),
+            "proc": proc,
+            "landlock": layer(&layers.landlock, |abi| json!(abi), "abi"),
+            "seccomp": layer(&layers.seccomp, |()| Value::Null, "version"),
+            "scoped_kill": layers.scoped_kill,
+            "cgroup": {
+                "kill": cgroups.can_kill(),
+                "controllers": controllers,
+                "problem": cgroup_problem.as_ref().map(|(problem, _)| problem),
+                "remedy": cgroup_problem.as_ref().map(|(_, remedy)| remedy),
+            },
+        }))?,
+    }
+    Ok(if tier == Tier::None { Exit::Host } else { Exit::Passed })
+}
+
+/// Whether a layer is there, and what there is to say about it.
+fn shown<T>(layer: &Result<T, LayerProblem>, more: impl Fn(&T) -> String) -> (bool, String) {
+    match layer {
+        Ok(found) => (true, more(found)),
+        Err(problem) => (false, problem.to_string()),
+    }
+}
+
+/// The same for programs; `name` is what `value` is called, where it is something.
+fn layer<T>(layer: &Result<T, LayerProblem>, value: impl Fn(&T) -> Value, name: &str) -> Value {
+    match layer {
+        Ok(found) => {
+            let mut object = json!({ "available": true });
+            let value = value(found);
+            if !value.is_null() {
+                object[name] = value;
+            }
+            object
+        }
+        Err(problem) => json!({
+            "available": false,
+            "problem": problem.to_string(),
+            "errno": format!("{:?}", problem.errno),
+            "remedy": problem.remedy,
+        }),
+    }
+}
+
+fn exec(args: ExecArgs, environ: &Environ, talk: Talk) -> Exit {
     let mut env = Vec::with_capacity(args.env.len());
     for pair in &args.env {
         match variable(pair) {
@@ -47,7 +140,12 @@ pub(super) fn exec(args: ExecArgs, environ: &Environ, talk: Talk) -> Exit {
         env,
     };
     match app::exec(&exec, environ, &Sandbox::of_this_program()) {
-        Ok(ended) => of(&ended, talk),
+        Ok(passed) => {
+            if let Some(limit) = &passed.limit {
+                talk.error(limit, None);
+            }
+            of(&passed.ended, talk)
+        }
         Err(failure) => match talk.failure(&failure) {
             Exit::Host => Exit::NotSetUp,
             other => other,

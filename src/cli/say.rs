@@ -88,6 +88,7 @@ impl Talk {
             height: err.map_or(24, |(_, height)| usize::from(height.0)),
             width_out: columns(out),
             verbose,
+            result_aside: false,
         }
     }
 
@@ -128,6 +129,11 @@ impl Talk {
             let _ = writeln!(text, "{}: {}", self.label("help", "1;36"), visible(help));
         }
         self.err(&text);
+    }
+
+    /// Says what is worth knowing and no error.
+    pub(super) fn note(self, message: &str) {
+        self.err(&format!("{}: {}\n", self.label("note", "1;36"), visible(message)));
     }
 
     /// Says that standard output took no more, and with which code to end.
@@ -196,9 +202,14 @@ impl Talk {
                 }
             }
             Failure::Usage { message, help } => self.error(message, help.as_deref()),
+            Failure::Undeliverable { message, help } => self.error(message, Some(help)),
             Failure::Policy(_) => {
                 let help = "ask the administrator of this host";
                 self.error(&failure.to_string(), Some(help));
+            }
+            Failure::Consent { allow, .. } => {
+                let help = format!("run it again with --allow {allow} if you trust this manifest");
+                self.error(&failure.to_string(), Some(&help));
             }
             Failure::Host(problems) => {
                 for problem in problems {

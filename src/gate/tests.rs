@@ -35,14 +35,7 @@ fn step(id: &str, leg: Option<&str>, outcome: Outcome) -> StepRecord {
         tests: Tests::default(),
         output_dropped: 0,
         hang: None,
-        sandbox: SandboxReport {
-            tier: "none".to_owned(),
-            namespaces: Vec::new(),
-            landlock: None,
-            seccomp: false,
-            cgroup: Vec::new(),
-            degraded: Vec::new(),
-        },
+        sandbox: SandboxReport::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::environ::Environ;
 use crate::event::RunEvent;
 use crate::id::random_token;
 use crate::record::Record;
+use crate::record::delivery::Delivery;
 use crate::redact::Registry;
 
 /// Largest step summary that GitHub shows; a larger one it drops whole.
@@ -39,6 +40,10 @@ impl Actions {
             let written = self.outputs(record).and_then(|()| self.summary());
             self.error = self.error.take().or(written.err());
         }
+        if let RunEvent::Delivered { delivery } = event {
+            let written = self.delivered(delivery);
+            self.error = self.error.take().or(written.err());
+        }
     }
 
     pub(super) fn finish(self) -> io::Result<()> {
@@ -58,6 +63,18 @@ impl Actions {
         let mut text = String::new();
         for (name, value) in pairs {
             text.push_str(&entry(name, &self.registry.text(&value), &random_token())?);
+        }
+        append(path, text.as_bytes())
+    }
+
+    fn delivered(&self, delivery: &Delivery) -> io::Result<()> {
+        let Some(path) = &self.output else { return Ok(()) };
+        let id = delivery.check_run_id.map(|id| id.to_string());
+        let mut text = String::new();
+        for (name, value) in [("check-run-id", id), ("check-run-url", delivery.html_url.clone())] {
+            if let Some(value) = value {
+                text.push_str(&entry(name, &self.registry.text(&value), &random_token())?);
+            }
         }
         append(path, text.as_bytes())
     }

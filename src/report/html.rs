@@ -11,10 +11,10 @@ use std::time::Duration;
 use crate::clock::readable;
 use crate::finding::test::{Test, TestOutcome};
 use crate::finding::{Finding, Level};
+use crate::page::words::cut;
+use crate::page::words::is_invisible;
+use crate::page::words::{counted, outcome};
 use crate::record::{Record, SandboxReport, StepRecord};
-use crate::report::kept::cut;
-use crate::report::theme::is_invisible;
-use crate::report::words::{counted, outcome};
 use crate::workspace::sources::Sources;
 
 /// Most findings on the page.

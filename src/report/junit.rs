@@ -1,16 +1,15 @@
-//! The run as a JUnit report that Jenkins and its relatives accept: one suite, a test case for each step and each gate.
+//! The run as a JUnit report that Jenkins and its relatives accept: one suite with a test case for each step and each
+//! gate, and behind it, as linters write it, a suite for each file in which a step that failed found something.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::finding::Finding;
+use crate::page::words::outcome;
 use crate::record::{GateResult, Outcome, Record, StepRecord};
 use crate::redact::Registry;
-use crate::report::kept::{Kept, cut};
-use crate::report::words::{outcome, place};
-
-/// Longest body of a failure, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+use crate::report::kept::Kept;
 
 /// What a test case came to.
 enum Verdict {
@@ -46,11 +45,15 @@ pub(super) fn write(
     let took = record.finished_at.since(record.started_at);
     let time = seconds(took.as_millis().try_into().unwrap_or(u64::MAX));
     let name = attribute(&record.name, registry);
+    let found = record.steps.iter().filter(|step| counts(step));
+    let found = found.flat_map(|step| by_file(command, step.key.as_str(), kept)).collect::<Vec<_>>();
+    let findings: usize = found.iter().map(|suite| suite.findings.len()).sum();
     let tests = cases.len();
+    let (all_tests, all_failures) = (tests + findings, failures + findings);
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
     writeln!(
         out,
-        "<testsuites name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" time=\"{time}\">"
+        "<testsuites name=\"{name}\" tests=\"{all_tests}\" failures=\"{all_failures}\" errors=\"{errors}\" time=\"{time}\">"
     )?;
     writeln!(
         out,
@@ -61,7 +64,67 @@ pub(super) fn write(
     for case in &cases {
         write_case(&mut out, case, registry)?;
     }
-    writeln!(out, "  </testsuite>\n</testsuites>")
+    writeln!(out, "  </testsuite>")?;
+    for suite in &found {
+        suite.write(&mut out, registry)?;
+    }
+    writeln!(out, "</testsuites>")
+}
+
+/// What a step that failed found in one file.
+struct Found<'k> {
+    /// What the names of the test cases begin with, as the package of a linter's rules.
+    package: String,
+    path: Option<&'k str>,
+    findings: Vec<&'k Finding>,
+}
+
+/// The failures of a step that are kept, file by file.
+fn by_file<'k>(command: &str, step: &str, kept: &'k Kept) -> Vec<Found<'k>> {
+    let mut files: BTreeMap<Option<&str>, Vec<&Finding>> = BTreeMap::new();
+    for finding in kept.failures(step) {
+        files.entry(finding.path.as_deref()).or_default().push(finding);
+    }
+    let package = || format!("{command}.{step}");
+    files.into_iter().map(|(path, findings)| Found { package: package(), path, findings }).collect()
+}
+
+impl Found<'_> {
+    fn write(&self, out: &mut impl Write, registry: &Registry) -> io::Result<()> {
+        let attribute = |text: &str| attribute(text, registry);
+        let (name, package) = (attribute(self.path.unwrap_or("no file")), attribute(&self.package));
+        let count = self.findings.len();
+        writeln!(
+            out,
+            "  <testsuite name=\"{name}\" package=\"{package}\" tests=\"{count}\" failures=\"{count}\" errors=\"0\">"
+        )?;
+        for finding in &self.findings {
+            let rule = attribute(finding.rule.as_deref().unwrap_or(&finding.tool));
+            let class = self.path.map_or(package.clone(), |_| name.clone());
+            let mut body = String::new();
+            if let Some(line) = finding.start_line {
+                let _ = write!(body, "line {line}, ");
+                if let Some(column) = finding.start_column {
+                    let _ = write!(body, "col {column}, ");
+                }
+            }
+            body.push_str(&finding.message);
+            writeln!(
+                out,
+                "    <testcase classname=\"{class}\" name=\"{package}.{rule}\">\n      \
+                 <failure type=\"{rule}\" message=\"{}\">{}</failure>\n    </testcase>",
+                attribute(&finding.message),
+                escaped(&registry.text(&body), false)
+            )?;
+        }
+        writeln!(out, "  </testsuite>")
+    }
+}
+
+/// Whether the outcome of a step is a failure that counts.
+fn counts(step: &StepRecord) -> bool {
+    let failed = matches!(step.outcome, Outcome::Failure | Outcome::TimedOut | Outcome::Cancelled);
+    failed && !step.passed()
 }
 
 fn write_case(out: &mut impl Write, case: &Case, registry: &Registry) -> io::Result<()> {
@@ -105,7 +168,11 @@ fn of_step(command: &str, step: &StepRecord, kept: &Kept) -> Case {
         Outcome::SetupFailed => Verdict::Error { kind: "setup_failed", message: words },
         Outcome::Failure | Outcome::TimedOut | Outcome::Cancelled => {
             let kind = step.outcome.as_str();
-            Verdict::Failure { kind, message: words, body: failures(step, kept.failures(step.key.as_str())) }
+            Verdict::Failure {
+                kind,
+                message: words,
+                body: shown(step, kept.failures(step.key.as_str()).len()),
+            }
         }
     };
     Case {
@@ -132,21 +199,10 @@ fn of_gate(command: &str, gate: &GateResult) -> Case {
     }
 }
 
-/// The failures of a step, a line each.
-fn failures(step: &StepRecord, shown: &[Finding]) -> String {
-    let mut body = String::new();
-    for finding in shown {
-        let place = place(finding);
-        let gap = if place.is_empty() { "" } else { ": " };
-        let rule = finding.rule.as_ref().map(|rule| format!(" [{rule}]")).unwrap_or_default();
-        let _ = writeln!(body, "{place}{gap}{}{rule}", finding.message);
-    }
-    cut(&mut body, MAX_BODY);
-    let (shown, total) = (shown.len() as u64, step.counts.failure);
-    if shown < total {
-        let _ = write!(body, "\nshowing {shown} of {total}");
-    }
-    body
+/// How many of a step's failures are shown, when that is not all.
+fn shown(step: &StepRecord, shown: usize) -> String {
+    let (shown, total) = (shown as u64, step.counts.failure);
+    if shown < total { format!("showing {shown} of {total} findings") } else { String::new() }
 }
 
 /// Milliseconds as the decimal seconds that the format asks for.
@@ -199,7 +255,7 @@ mod tests {
         (
             "testsuite",
             &["testsuites"],
-            &["name", "id", "tests", "failures", "errors", "skipped", "time", "timestamp"],
+            &["name", "id", "package", "tests", "failures", "errors", "skipped", "time", "timestamp"],
         ),
         ("testcase", &["testsuite"], &["name", "classname", "time"]),
         ("failure", &["testcase"], &["type", "message"]),
@@ -248,17 +304,13 @@ mod tests {
         conforms(&report).unwrap();
         insta::assert_snapshot!(report.replace(&record.run_id.to_string(), "RUN"), @r#"
         <?xml version="1.0" encoding="UTF-8"?>
-        <testsuites name="Rehydrate | validate" tests="7" failures="2" errors="1" time="12.000">
+        <testsuites name="Rehydrate | validate" tests="9" failures="4" errors="1" time="12.000">
           <testsuite name="Rehydrate | validate" id="RUN" tests="7" failures="2" errors="1" skipped="2" time="12.000" timestamp="2023-11-14T22:13:20.000Z">
             <testcase classname="rehydrate" name="fetch" time="1.234">
               <flakyFailure type="retry" message="passed at attempt 2"/>
             </testcase>
             <testcase classname="rehydrate" name="schema" time="1.234">
-              <failure type="failure" message="exit code 1">data/orders.csv:3:2: no such &lt;column&gt; &amp; more
-        second line [S1]
-        no rows
-
-        showing 2 of 3</failure>
+              <failure type="failure" message="exit code 1">showing 2 of 3 findings</failure>
             </testcase>
             <testcase classname="rehydrate" name="lint" time="1.234">
               <skipped message="failed (does not count)"/>
@@ -274,8 +326,72 @@ mod tests {
             </testcase>
             <testcase classname="rehydrate.gates" name="data"/>
           </testsuite>
+          <testsuite name="no file" package="rehydrate.schema" tests="1" failures="1" errors="0">
+            <testcase classname="rehydrate.schema" name="rehydrate.schema.schema">
+              <failure type="schema" message="no rows">no rows</failure>
+            </testcase>
+          </testsuite>
+          <testsuite name="data/orders.csv" package="rehydrate.schema" tests="1" failures="1" errors="0">
+            <testcase classname="data/orders.csv" name="rehydrate.schema.S1">
+              <failure type="S1" message="no such &lt;column&gt; &amp; more&#10;second line">line 3, col 2, no such &lt;column&gt; &amp; more
+        second line</failure>
+            </testcase>
+          </testsuite>
         </testsuites>
         "#);
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        use crate::manifest::model::Parser;
+        use crate::parse::LineFormat;
+        use crate::parse::options::Options;
+        use crate::parse::{Item, file};
+        let record = sample::record();
+        let place = |path: &str, start_line, start_column| crate::finding::Location {
+            path: (!path.is_empty()).then(|| path.to_owned()),
+            start_line,
+            start_column,
+            ..crate::finding::Location::default()
+        };
+        let found = [
+            ("a b/Make<file>", Some(3), Some(7), "F401", "`os` & <co>\nline 9, col 9, more"),
+            ("a b/Make<file>", Some(4), None, "F402", "x"),
+            ("x.py", None, None, "R", "says b.py:3: too"),
+            ("", None, None, "S", "nowhere"),
+        ];
+        let mut kept = Kept::default();
+        for (path, line, column, rule, message) in found {
+            let mut finding =
+                Finding::new("t", crate::finding::Level::Failure, message).at(place(path, line, column));
+            finding.step = "schema".into();
+            finding.rule = Some(rule.to_owned());
+            kept.add(&finding);
+        }
+        let report = report(&record, &kept);
+        conforms(&report).unwrap();
+        let mut back = Vec::new();
+        file(Parser::Junit, &Options::default(), LineFormat::default(), report.as_bytes(), &mut |item| {
+            if let Item::Finding(finding) = item {
+                back.push(*finding);
+            }
+        })
+        .unwrap();
+        let steps_and_gates = back.iter().filter(|finding| {
+            finding.level == crate::finding::Level::Failure
+                && finding.path.is_none()
+                && finding.message != "nowhere"
+        });
+        assert_eq!(steps_and_gates.count(), 3, "{back:?}");
+        for (path, line, column, rule, message) in found {
+            let same = |finding: &&Finding| {
+                finding.path.as_deref().unwrap_or("") == path
+                    && (finding.start_line, finding.start_column) == (line, column)
+                    && finding.rule.as_deref() == Some(rule)
+                    && finding.message == message
+            };
+            assert!(back.iter().any(|finding| same(&finding)), "{rule}: {back:#?}");
+        }
     }
 
     proptest! {

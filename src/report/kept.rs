@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::finding::{Finding, Level};
+use crate::page::words::cut;
 
 /// Most findings that a summary shows.
 const MAX_WORST: usize = 200;
@@ -70,15 +71,6 @@ fn short(finding: &Finding) -> Finding {
     finding
 }
 
-/// Cuts `text` to at most `most` bytes between two characters, and says so.
-pub(super) fn cut(text: &mut String, most: usize) {
-    const MARK: &str = "…";
-    if text.len() > most {
-        text.truncate(text.floor_char_boundary(most.saturating_sub(MARK.len())));
-        text.push_str(MARK);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,12 +90,5 @@ mod tests {
         assert_eq!(kept.worst().iter().filter(|finding| finding.level == Level::Failure).count(), 50);
         assert_eq!(kept.failures("s0").len(), 25);
         assert!(kept.failures("other").is_empty());
-    }
-
-    #[test]
-    fn a_text_is_cut_between_characters() {
-        let mut text = "ää".repeat(4);
-        cut(&mut text, 6);
-        assert_eq!(text, "ä…");
     }
 }

@@ -52,6 +52,8 @@ pub struct View {
     pub width_out: usize,
     /// Whether output of steps that succeed is shown on a terminal, too.
     pub verbose: bool,
+    /// Whether the result for people goes to standard error, because standard output is for something else.
+    pub result_aside: bool,
 }
 
 /// What standard output gets.

@@ -13,6 +13,7 @@ use crate::finding::{Finding, Reporter};
 use crate::manifest::model::SummarySection;
 use crate::plan::model::Plan;
 use crate::record::Record;
+use crate::record::delivery::Delivery;
 use crate::redact::Registry;
 use crate::redact::writer::Writer;
 use crate::report::kept::Kept;
@@ -38,6 +39,8 @@ pub struct RecordFolder {
     tests: Vec<(String, Vec<Test>)>,
     rules: sarif::Rules,
     kept: Kept,
+    /// The record that was written, as soon as there is one.
+    record: Option<Box<Record>>,
     error: Option<io::Error>,
 }
 
@@ -64,6 +67,7 @@ impl RecordFolder {
             again: HashMap::new(),
             rules: sarif::Rules::default(),
             kept: Kept::default(),
+            record: None,
             error: None,
         })
     }
@@ -91,7 +95,11 @@ impl RecordFolder {
             RunEvent::FindingSuppressed { finding, reason } => {
                 self.suppress(&Suppressed { reason, finding });
             }
-            RunEvent::RunFinished { record } => self.close(record),
+            RunEvent::RunFinished { record } => {
+                self.close(record);
+                self.record = Some(record.clone());
+            }
+            RunEvent::Delivered { delivery } => self.delivered(delivery),
             // What is slow to come should be on disk soon; findings come by the thousand and follow one of these.
             _ => {
                 self.events.flush();
@@ -154,7 +162,8 @@ impl RecordFolder {
         let reports = [
             self.add_reporters(),
             self.replace("findings.sarif", |out| {
-                sarif::write(out, &self.rules, Some(record), read(&self.folder.join(FINDINGS))?)
+                let findings = self.folder.join(FINDINGS);
+                sarif::write(out, &self.rules, Some(record), || read(&findings))
             }),
             self.replace("junit.xml", |out| junit::write(out, record, &self.kept, &self.registry)),
             self.replace("summary.md", |out| {
@@ -166,14 +175,23 @@ impl RecordFolder {
                 let page = html::of(&content, read(&self.folder.join(FINDINGS))?)?;
                 out.write_all(page.as_bytes())
             }),
-            self.replace(RECORD, |out| {
-                let mut text = serde_json::to_vec_pretty(record)?;
-                text.push(b'\n');
-                out.write_all(&text)
-            }),
+            self.write_record(record),
         ];
         for result in reports {
             self.note(result);
+        }
+    }
+
+    fn write_record(&self, record: &Record) -> io::Result<()> {
+        rewrite(&self.folder, &self.registry, record)
+    }
+
+    /// Adds to the record what became of its delivery.
+    fn delivered(&mut self, delivery: &Delivery) {
+        if let Some(mut record) = self.record.take() {
+            record.delivery = delivery.clone();
+            let written = self.write_record(&record);
+            self.note(written);
         }
     }
 
@@ -193,23 +211,44 @@ impl RecordFolder {
         own
     }
 
-    /// Writes a file beside its place and moves it there when it is whole, so that nobody ever reads half of it.
     fn replace(&self, name: &str, write: impl FnOnce(&mut Sink) -> io::Result<()>) -> io::Result<()> {
-        let temporary = tempfile::Builder::new().prefix(".").suffix(name).tempfile_in(&self.folder)?;
-        let (file, path) = temporary.into_parts();
-        let mut sink = Writer::new(&self.registry, BufWriter::new(file));
-        write(&mut sink)?;
-        let file = sink.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
-        // Temporary files are private; a record is read by whoever may read its folder.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.set_permissions(mode)?;
-        if name == RECORD {
-            // The verdict is to outlast a power cut. The rest can be made again from it and the lines beside it, and
-            // is not worth the wait.
-            file.sync_data()?;
-        }
-        path.persist(self.folder.join(name)).map_err(|error| error.error)
+        replace(&self.folder, &self.registry, name, write)
     }
+}
+
+/// Writes `record` in place of the one in `folder`.
+///
+/// # Errors
+/// Fails when it cannot be written; the old one is then still there.
+pub fn rewrite(folder: &Path, registry: &Registry, record: &Record) -> io::Result<()> {
+    replace(folder, registry, RECORD, |out| {
+        let mut text = serde_json::to_vec_pretty(record)?;
+        text.push(b'\n');
+        out.write_all(&text)
+    })
+}
+
+/// Writes a file beside its place and moves it there when it is whole, so that nobody ever reads half of it.
+fn replace(
+    folder: &Path,
+    registry: &Registry,
+    name: &str,
+    write: impl FnOnce(&mut Sink) -> io::Result<()>,
+) -> io::Result<()> {
+    let temporary = tempfile::Builder::new().prefix(".").suffix(name).tempfile_in(folder)?;
+    let (file, path) = temporary.into_parts();
+    let mut sink = Writer::new(registry, BufWriter::new(file));
+    write(&mut sink)?;
+    let file = sink.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+    // Temporary files are private; a record is read by whoever may read its folder.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    file.set_permissions(mode)?;
+    if name == RECORD {
+        // The verdict is to outlast a power cut. The rest can be made again from it and the lines beside it, and
+        // is not worth the wait.
+        file.sync_data()?;
+    }
+    path.persist(folder.join(name)).map_err(|error| error.error)
 }
 
 /// The file of the findings that count.

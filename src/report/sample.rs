@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::finding::{Counts, Finding, Level, Location};
 use crate::id::{RunId, Sha256, StepKey};
 use crate::manifest::model::SummarySection;
+use crate::record::delivery::{CheckRunPlan, Delivery};
 use crate::record::{
     ArtifactRecord, Conclusion, GateResult, LeftOut, ManifestRef, Outcome, Record, SCHEMA, SandboxReport,
     Skip, StepRecord, Tests,
@@ -48,11 +49,8 @@ pub(super) fn step(id: &str, outcome: Outcome) -> StepRecord {
         hang: None,
         sandbox: SandboxReport {
             tier: "none".into(),
-            namespaces: Vec::new(),
-            landlock: None,
-            seccomp: false,
-            cgroup: Vec::new(),
             degraded: vec!["network".into(), "memory".into()],
+            ..SandboxReport::default()
         },
     }
 }
@@ -73,8 +71,8 @@ pub(super) fn record() -> Record {
     let mut config = step("config", Outcome::SetupFailed);
     config.reason = Some("the working directory is gone".into());
     Record {
-        schema: SCHEMA,
-        rungate: "0.0.0",
+        schema: SCHEMA.into(),
+        rungate: "0.0.0".into(),
         run_id: RunId::fresh(),
         command: "rehydrate".parse().unwrap(),
         name: "Rehydrate | validate".into(),
@@ -100,8 +98,14 @@ pub(super) fn record() -> Record {
             bytes: 99,
             sha256: Sha256::of(b""),
         }],
-        delivery: BTreeMap::new(),
-        audit: "none",
+        check_run: CheckRunPlan {
+            name: "rehydrate".into(),
+            details_url: None,
+            max_annotations: 500,
+            summary: SECTIONS.to_vec(),
+        },
+        delivery: Delivery::default(),
+        audit: "none".into(),
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::clock::readable;
 use crate::event::RunEvent;
 use crate::id::StepKey;
-use crate::record::StepRecord;
+use crate::record::delivery::{Delivered, Delivery};
+use crate::record::{Record, StepRecord};
 use crate::redact::{Registry, guard};
 use crate::report::live::Block;
 use crate::report::output::Output;
@@ -27,6 +28,8 @@ pub struct Terminal {
     out: Output,
     block: Block,
     worst: Worst,
+    /// The record that is still to be shown as JSON, with what becomes of its delivery.
+    finished: Option<Box<Record>>,
     /// In Actions: the step whose group is open, and whose output is shown as it comes.
     foreground: Option<StepKey>,
 }
@@ -53,6 +56,7 @@ impl Terminal {
             out: Output::new(out, registry, in_actions),
             block: Block::new(&[]),
             worst: Worst::default(),
+            finished: None,
             foreground: None,
         }
     }
@@ -79,16 +83,26 @@ impl Terminal {
                 Format::Human => {
                     let theme = Theme { color: self.view.color_out, unicode: self.view.unicode };
                     let text = words::result(record, &self.worst, &self.folder, theme, self.view.width_out);
-                    self.out.say(&text);
+                    if self.view.result_aside { self.err.say(&text) } else { self.out.say(&text) }
                 }
-                Format::Json => {
-                    if let Ok(text) = serde_json::to_string_pretty(record) {
-                        self.out.json(&format!("{text}\n"));
-                    }
-                }
+                Format::Json => self.finished = Some(record.clone()),
                 Format::Jsonl => {}
             },
+            RunEvent::Delivered { delivery } => self.delivered(delivery),
             _ => {}
+        }
+    }
+
+    fn delivered(&mut self, delivery: &Delivery) {
+        if let Some(record) = &mut self.finished {
+            record.delivery = delivery.clone();
+        }
+        let page = delivery.html_url.as_deref().map(one_line);
+        if self.view.format == Format::Human
+            && delivery.check_run == Delivered::Delivered
+            && let Some(page) = page
+        {
+            self.out.say(&format!("check run: {page}\n"));
         }
     }
 
@@ -106,6 +120,11 @@ impl Terminal {
     pub fn finish(mut self) -> io::Result<()> {
         let erase = self.block.erase();
         self.err.raw(&erase);
+        if let Some(record) = self.finished.take()
+            && let Ok(text) = serde_json::to_string_pretty(&record)
+        {
+            self.out.json(&format!("{text}\n"));
+        }
         // Whether somebody read the talk does not matter.
         let _ = self.err.finish();
         self.out.finish()
@@ -152,6 +171,7 @@ impl Terminal {
             | RunEvent::FindingSuppressed { .. }
             | RunEvent::Tests { .. }
             | RunEvent::CancelRequested { .. }
+            | RunEvent::Delivered { .. }
             | RunEvent::Judged { .. } => return,
         }
         self.above("");
@@ -227,6 +247,7 @@ impl Terminal {
             | RunEvent::FindingSuppressed { .. }
             | RunEvent::Tests { .. }
             | RunEvent::Judged { .. }
+            | RunEvent::Delivered { .. }
             | RunEvent::RunFinished { .. } => return,
         };
         self.err.say(&text);
@@ -331,6 +352,7 @@ mod tests {
             height: 24,
             width_out: 100,
             verbose: false,
+            result_aside: false,
         };
         let err = Shared::default();
         let mut terminal = Terminal::with(

@@ -3,6 +3,7 @@
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::finding::Level;
+use crate::page::words::is_invisible;
 use crate::record::{Conclusion, Outcome, StepRecord};
 
 /// What the reader's screen can show.
@@ -159,11 +160,6 @@ pub(super) fn one_line(text: &str) -> String {
         }
     }
     line.trim_end().to_owned()
-}
-
-/// Characters that change the order or the look of their neighbours without being seen.
-pub(super) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

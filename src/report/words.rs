@@ -7,8 +7,9 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::clock::readable;
-use crate::finding::{Counts, Finding, Level};
-use crate::record::{Outcome, Record, Skip, StepRecord};
+use crate::finding::Finding;
+use crate::page::words::{counted, outcome, place};
+use crate::record::{Record, StepRecord};
 use crate::report::theme::{Paint, Theme, one_line, pad, wrap};
 
 /// Most findings that the result shows.
@@ -106,40 +107,6 @@ pub(super) fn step_line(step: &StepRecord, theme: Theme, names: usize, width: us
     format!("  {} {key}  {rest}", theme.step_mark(step)).trim_end().to_owned()
 }
 
-pub(super) fn outcome(step: &StepRecord) -> Option<String> {
-    let reason = step.reason.clone();
-    let word = match step.outcome {
-        Outcome::Success => return None,
-        Outcome::Failure => reason.unwrap_or_else(|| "failed".to_owned()),
-        Outcome::TimedOut => reason.unwrap_or_else(|| "timed out".to_owned()),
-        Outcome::Cancelled => format!("cancelled: {}", reason.unwrap_or_default()),
-        Outcome::SetupFailed => format!("could not be started: {}", reason.unwrap_or_default()),
-        Outcome::Skipped => match (step.skip, reason) {
-            (Some(Skip::Condition), _) | (None, None) => "skipped: its `if` was false".to_owned(),
-            (Some(Skip::NoChangedFiles), _) => "skipped: none of its files has changed".to_owned(),
-            (_, Some(reason)) => format!("skipped: {reason}"),
-            (Some(Skip::NeedFailed), None) => "skipped: a step that it needs did not succeed".to_owned(),
-            (Some(Skip::RunEnded), None) => "skipped: the run had ended".to_owned(),
-        },
-    };
-    let word = if step.continue_on_error && step.outcome != Outcome::Skipped {
-        format!("{word} (does not count)")
-    } else {
-        word
-    };
-    Some(word)
-}
-
-/// Counts in words: `2 failures, 1 warning`.
-pub(super) fn counted(counts: &Counts) -> String {
-    let words = [Level::Failure, Level::Warning, Level::Notice].into_iter().filter_map(|level| {
-        let count = counts.of(level);
-        let plural = if count == 1 { "" } else { "s" };
-        (count > 0).then(|| format!("{count} {}{plural}", level.as_str()))
-    });
-    words.collect::<Vec<_>>().join(", ")
-}
-
 fn findings(record: &Record, worst: &Worst, theme: Theme, width: usize, text: &mut String) {
     let total = record.counts.total();
     if total + record.suppressed == 0 {
@@ -179,18 +146,6 @@ fn findings(record: &Record, worst: &Worst, theme: Theme, width: usize, text: &m
         }
         let _ = writeln!(text, "  {} {line}{}", theme.level(finding.level), theme.paint(Paint::Dim, &tail));
     }
-}
-
-/// Where a finding points: `path:line:column`.
-pub(super) fn place(finding: &Finding) -> String {
-    let mut place = finding.path.clone().unwrap_or_default();
-    if let Some(line) = finding.start_line {
-        let _ = write!(place, ":{line}");
-        if let Some(column) = finding.start_column {
-            let _ = write!(place, ":{column}");
-        }
-    }
-    place
 }
 
 /// Which layers confined the steps, and what was not enforced: said once for all steps that are alike.

@@ -20,9 +20,12 @@ use crate::run::executor::{Job, Message, Tools};
 use crate::run::ladder::{Action, CANCEL_GRACE, Ladder};
 use crate::run::output::Output;
 use crate::run::stop::{Stop, Urgency};
+use crate::run::warden::Warden;
+use crate::sandbox::cgroup::Group;
 use crate::sandbox::child::{Child, sweep_strays};
 use crate::sandbox::processes;
 use crate::sandbox::status::{FRAME, SetupError, Status};
+use crate::workspace::files::Beneath;
 
 /// How long output may stay open after everything that we started is dead.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -36,6 +39,7 @@ pub(super) struct Attempt<'a> {
     tools: &'a Tools,
     output: Output,
     child: Child,
+    warden: Warden,
     stdout: Option<pipe::Receiver>,
     stderr: Option<pipe::Receiver>,
     status: Option<pipe::Receiver>,
@@ -68,7 +72,11 @@ impl<'a> Attempt<'a> {
     /// Runs the job's program once.
     pub(super) async fn run(job: &'a Job, tools: &'a Tools, output: Output) -> (Ended, Output) {
         let began = clock::file_time();
-        let child = match tools.sandbox.spawn(&job.launch) {
+        let warden = match Warden::of(job.launch.confinement.as_ref(), tools.ground.cgroups()) {
+            Ok(warden) => warden,
+            Err(error) => return (Ended::not_started(with_source(&error)), output),
+        };
+        let child = match tools.sandbox.spawn_in(&job.launch, warden.group()) {
             Ok(child) => child,
             Err(error) => return (Ended::not_started(with_source(&error)), output),
         };
@@ -81,6 +89,7 @@ impl<'a> Attempt<'a> {
             tools,
             output,
             child,
+            warden,
             stdout: Some(stdout),
             stderr: Some(stderr),
             status: Some(status),
@@ -167,7 +176,7 @@ impl<'a> Attempt<'a> {
         self.frame.extend_from_slice(bytes);
         while let Some((frame, rest)) = self.frame.split_first_chunk::<FRAME>() {
             match Status::decode(frame) {
-                Some(Status::Failed { call, errno }) => self.setup = Some(SetupError { call, errno }),
+                Some(Status::Failed(error)) => self.setup = Some(error),
                 Some(Status::Exited { code }) => self.end = Some(End::Code(code)),
                 Some(Status::Signaled { signal }) => self.end = Some(End::Signal(signal)),
                 Some(Status::Swept { killed }) => self.outlived = Some(killed),
@@ -187,6 +196,7 @@ impl<'a> Attempt<'a> {
             };
         };
         earliest(self.ladder.due());
+        earliest(self.warden.due().filter(|_| self.end.is_none()));
         if self.ladder.is_calm() && self.end.is_none() {
             earliest(Some(self.started + self.job.timeout));
             if !self.slow {
@@ -201,6 +211,11 @@ impl<'a> Attempt<'a> {
         let now = Instant::now();
         if self.drain_until.is_some_and(|until| now >= until) {
             return false;
+        }
+        if self.end.is_none()
+            && let Some(exceeded) = self.warden.look(self.child.helper())
+        {
+            self.too_much(exceeded).await;
         }
         if self.ladder.due().is_some_and(|due| now >= due) {
             let action = self.ladder.climb(now);
@@ -247,6 +262,14 @@ impl<'a> Attempt<'a> {
         self.act(action).await;
     }
 
+    /// Kills a child that is above a limit. It had no warning from the kernel either.
+    async fn too_much(&mut self, exceeded: String) {
+        self.stopping.get_or_insert((Outcome::Failure, exceeded));
+        if let Some(action) = self.ladder.kill(Instant::now()) {
+            self.act(action).await;
+        }
+    }
+
     async fn act(&self, action: Action) {
         match action {
             Action::Order(order, signal) => {
@@ -255,7 +278,11 @@ impl<'a> Attempt<'a> {
                 let key = self.job.key.clone();
                 self.tell(RunEvent::StepStopping { key, at: Timestamp::now(), reason, signal }).await;
             }
-            Action::Force => self.child.force_kill(),
+            Action::Force => {
+                // Where it is there, nothing gets away from it; where it is not, the walk has to do.
+                let _ = self.warden.group().map(Group::kill);
+                self.child.force_kill();
+            }
         }
     }
 
@@ -298,7 +325,8 @@ impl<'a> Attempt<'a> {
         if let Some(count) = self.outlived.filter(|count| *count > 0) {
             self.output.log.remark(&format!("{count} processes had outlived the step and were killed"));
         }
-        let (outcome, reason) = self.verdict(code, signal.as_deref());
+        let private = self.child.private_files();
+        let (outcome, reason) = self.verdict(code, signal.as_deref(), private.as_ref());
         let ended = Ended {
             outcome,
             reason,
@@ -307,13 +335,18 @@ impl<'a> Attempt<'a> {
             ran: self.setup.is_none(),
             slow: self.slow,
             hang: self.hang.take(),
-            files: None,
+            files: private.map(Beneath::of),
             began: self.began,
         };
         (ended, self.output)
     }
 
-    fn verdict(&self, code: Option<i32>, signal: Option<&str>) -> (Outcome, Option<String>) {
+    fn verdict(
+        &self,
+        code: Option<i32>,
+        signal: Option<&str>,
+        private: Option<&OwnedFd>,
+    ) -> (Outcome, Option<String>) {
         if let Some(setup) = &self.setup {
             let remedy =
                 setup.call.remedy(setup.errno).map(|remedy| format!("; {remedy}")).unwrap_or_default();
@@ -322,10 +355,15 @@ impl<'a> Attempt<'a> {
         if let Some((outcome, reason)) = &self.stopping {
             return (*outcome, Some(reason.clone()));
         }
+        let because = |how: String| match self.warden.post_mortem(private) {
+            Some(limit) => format!("{how}: {limit}"),
+            None => how,
+        };
         match (code, signal) {
             (Some(0), _) => (Outcome::Success, None),
-            (Some(code), _) => (Outcome::Failure, Some(format!("exit code {code}"))),
-            (None, Some(signal)) => (Outcome::Failure, Some(format!("ended by {signal}"))),
+            (Some(code), _) => (Outcome::Failure, Some(because(format!("exit code {code}")))),
+            (None, Some("SIGXCPU")) => (Outcome::Failure, Some(self.warden.cpu_time_is_up())),
+            (None, Some(signal)) => (Outcome::Failure, Some(because(format!("ended by {signal}")))),
             // Only this user and root can kill the helper, so it was the script or the host.
             (None, None) => {
                 (Outcome::Failure, Some("the process that supervises the step was killed".to_owned()))

@@ -24,12 +24,12 @@ use crate::run::executor::{Done, Job, Message, Tools, execute};
 use crate::run::file_commands::Handover;
 use crate::run::findings::{self, Finisher, Spool};
 use crate::run::job::{self, PrepareError, Surroundings};
+use crate::run::layers;
 use crate::run::scratch::Scratch;
 use crate::run::state::{Place, State};
 use crate::run::stop::{Stopped, Stopper, Urgency, Why};
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
-use crate::sandbox::launch;
 use crate::sandbox::layout::Layout;
 
 /// What a run needs of the host.
@@ -42,7 +42,7 @@ pub struct Host {
     /// The record folder, which exists.
     pub record: PathBuf,
     /// How steps are confined.
-    pub ground: Ground,
+    pub ground: Arc<Ground>,
     /// A private folder of the run, which exists. Steps have folders in it where the tier gives them none.
     pub scratch: PathBuf,
     /// The caller's environment.
@@ -195,6 +195,7 @@ impl<'p> Dispatcher<'p, '_> {
                 let tools = Tools {
                     sandbox: self.host.sandbox.clone(),
                     registry: self.host.registry.clone(),
+                    ground: Arc::clone(&self.host.ground),
                     messages: self.messages.clone(),
                     own,
                     run: self.stopped.clone(),
@@ -214,7 +215,7 @@ impl<'p> Dispatcher<'p, '_> {
         let plan = self.state.plan;
         let step = &plan.steps[index];
         let folder = step.key.folder();
-        let tier = self.host.ground.tier;
+        let tier = self.host.ground.tier();
         let scratch = Scratch::at(self.host.scratch.join(&folder));
         let (steps, inherited) = (self.state.context(index), self.state.inherited(index));
         let empty = BTreeMap::new();
@@ -282,7 +283,7 @@ impl<'p> Dispatcher<'p, '_> {
             tests: done.spool.tests.counts,
             output_dropped: done.output_dropped,
             hang: done.hang,
-            ..blank(step)
+            ..blank(step, &self.host.ground)
         };
         self.trouble.extend(done.trouble);
         self.conclude(done.index, record, done.handover, done.spool).await;
@@ -305,7 +306,8 @@ impl<'p> Dispatcher<'p, '_> {
             }
             spool.add(finding);
         }
-        let record = StepRecord { outcome, skip, reason, counts: spool.counts, ..blank(step) };
+        let record =
+            StepRecord { outcome, skip, reason, counts: spool.counts, ..blank(step, &self.host.ground) };
         self.conclude(index, record, Handover::default(), spool).await;
     }
 
@@ -361,7 +363,7 @@ impl<'p> Dispatcher<'p, '_> {
 }
 
 /// The record of a step of which nothing is known but the plan.
-fn blank(step: &PlannedStep) -> StepRecord {
+fn blank(step: &PlannedStep, ground: &Ground) -> StepRecord {
     StepRecord {
         id: step.id.clone(),
         key: step.key.clone(),
@@ -384,6 +386,6 @@ fn blank(step: &PlannedStep) -> StepRecord {
         folder: step.key.folder(),
         output_dropped: 0,
         hang: None,
-        sandbox: launch::report(&step.sandbox),
+        sandbox: layers::report(&step.sandbox, ground),
     }
 }

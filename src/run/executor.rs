@@ -1,6 +1,7 @@
 //! One step from its turn to its end: attempts, pauses between them, and what is read after the last one.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -15,6 +16,8 @@ use crate::plan::model::PlannedSource;
 use crate::record::{HangDiagnosis, Outcome};
 use crate::redact::Registry;
 use crate::run::attempt::Attempt;
+use crate::run::capture::Captures;
+use crate::run::confine::Ground;
 use crate::run::ended::{Ended, with_source};
 use crate::run::file_commands::Handover;
 use crate::run::findings::Spool;
@@ -84,6 +87,8 @@ pub(super) struct Job {
 pub(super) struct Tools {
     pub(super) sandbox: Sandbox,
     pub(super) registry: Registry,
+    /// How steps are confined.
+    pub(super) ground: Arc<Ground>,
     pub(super) messages: mpsc::Sender<Message>,
     /// Stops this step.
     pub(super) own: Stopped,
@@ -160,7 +165,8 @@ impl Executor {
             Ok(parser) => (parser, self.ready()),
             Err(problem) => (LineParser::default(), Err(Ended::refused(problem))),
         };
-        let output = Output::new(&self.tools.registry, parser, log, spool);
+        let mut output = Output::new(&self.tools.registry, parser, log, spool);
+        output.captures = Captures::new(&self.job.sources, self.job.report_limit);
         if self.tools.stopping() {
             return (Ended::before_start(&self.tools), output);
         }
@@ -223,6 +229,7 @@ impl Executor {
                 Err(_) => {}
             }
             reports::read_files(&self.job, ended.began, &mut output.spool);
+            reports::read_streams(&self.job, std::mem::take(&mut output.captures), &mut output.spool);
         }
         let failed = matches!(ended.outcome, Outcome::Failure | Outcome::TimedOut | Outcome::SetupFailed);
         if failed && output.spool.counts.total() == 0 {

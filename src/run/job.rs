@@ -169,7 +169,7 @@ pub(super) fn launch(
         args: interpreter::arguments(step.shell, &file, &args),
         env: env.into_iter().collect(),
         cwd: around.workspace.join(step.working_directory.as_str()),
-        confinement: confine::confinement(step, around.ground, around.workspace),
+        confinement: confine::confinement(step, around.ground, around.workspace, layout),
         private,
     })
 }

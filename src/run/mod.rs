@@ -4,6 +4,7 @@
 //! Nothing here prints, and nothing here judges: the record folder gets the steps' logs, everything else is an event.
 
 mod attempt;
+mod capture;
 pub mod concurrency;
 pub mod confine;
 mod decide;
@@ -15,6 +16,7 @@ mod findings;
 mod interpreter;
 mod job;
 mod ladder;
+mod layers;
 mod log;
 mod output;
 pub mod passthrough;
@@ -23,3 +25,4 @@ mod scratch;
 mod state;
 pub mod stop;
 mod test_table;
+mod warden;

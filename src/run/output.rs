@@ -9,6 +9,7 @@ use crate::finding::{Finding, Level};
 use crate::parse::workflow_commands::Said;
 use crate::parse::{LineParser, Origin};
 use crate::redact;
+use crate::run::capture::Captures;
 use crate::run::findings::Spool;
 use crate::run::log::Log;
 
@@ -27,6 +28,8 @@ pub(super) struct Output {
     stdout: Half,
     stderr: Half,
     parser: LineParser,
+    /// What is read once the step has ended.
+    pub(super) captures: Captures,
     /// The log file.
     pub(super) log: Log,
     /// The findings of this attempt.
@@ -70,6 +73,7 @@ impl Output {
             stdout: Half::new(registry),
             stderr: Half::new(registry),
             parser,
+            captures: Captures::default(),
             log,
             spool,
             tail: VecDeque::new(),
@@ -83,6 +87,7 @@ impl Output {
         // Parsers first: a line may name a secret, which must not be shown even in that line.
         let (spool, registry) = (&mut self.spool, &self.registry);
         self.parser.push(origin(stream), bytes, &mut |said| hear(said, spool, registry));
+        self.captures.push(stream, bytes);
         let half = self.half(stream);
         half.redactor.push(bytes, &mut half.pending);
         let lines = half.take(false);

@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 use crate::redact::writer::Writer;
 use crate::run::ladder::{Action, Ladder};
+use crate::run::warden::Warden;
+use crate::sandbox::cgroup::{CgroupError, Cgroups, Group};
 use crate::sandbox::child::{Child, Sandbox, sweep_strays};
 use crate::sandbox::init::Order;
 use crate::sandbox::launch::Launch;
@@ -40,9 +42,36 @@ pub enum Ended {
     Lost,
 }
 
+/// What became of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// How it ended.
+    pub ended: Ended,
+    /// Which limit ended it or stood in its way, when one did.
+    pub limit: Option<String>,
+}
+
+/// How a program is to be run.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    /// The program.
+    pub launch: &'a Launch,
+    /// Where its standard output goes, and its standard error.
+    pub sinks: [Writer<File>; 2],
+    /// When it is stopped.
+    pub timeout: Option<Duration>,
+    /// How long it has to end by itself then.
+    pub grace: Duration,
+    /// The host's control groups.
+    pub cgroups: &'a Cgroups,
+}
+
 /// Why there is nothing to say about the program.
 #[derive(Debug, thiserror::Error)]
 pub enum PassError {
+    /// A limit could not be set.
+    #[error(transparent)]
+    Group(#[from] CgroupError),
     /// It could not be started.
     #[error(transparent)]
     Spawn(#[from] crate::sandbox::child::SpawnError),
@@ -54,32 +83,31 @@ pub enum PassError {
     Watch(#[from] io::Error),
 }
 
-/// Runs `launch`, passes its output to `sinks` (standard output, then standard error) and hands signals on to it. After
-/// `timeout` it is stopped, with `grace` to end by itself.
+/// Runs a program in `sandbox`, passes its output on and hands signals on to it.
 ///
 /// # Errors
 /// Fails when the program could not be started. However it ends is no error.
-pub async fn run(
-    sandbox: &Sandbox,
-    launch: &Launch,
-    sinks: [Writer<File>; 2],
-    timeout: Option<Duration>,
-    grace: Duration,
-) -> Result<Ended, PassError> {
+pub async fn run(sandbox: &Sandbox, pass: Pass<'_>) -> Result<Passed, PassError> {
     // Before anything is started: a signal that comes meanwhile must not end this process.
     let signals = Signals::listen()?;
-    let mut child = sandbox.spawn(launch)?;
-    let mut copies = Vec::with_capacity(sinks.len());
-    for (stream, sink) in [&mut child.stdout, &mut child.stderr].into_iter().zip(sinks) {
+    let warden = Warden::of(pass.launch.confinement.as_ref(), Some(pass.cgroups))?;
+    let mut child = sandbox.spawn_in(pass.launch, warden.group())?;
+    let mut copies = Vec::with_capacity(pass.sinks.len());
+    for (stream, sink) in [&mut child.stdout, &mut child.stderr].into_iter().zip(pass.sinks) {
         // Taken out of the child, so that it is closed as soon as nobody reads what is copied from it: then the program
         // is told, as it would be without us.
         let stream = std::mem::replace(stream, File::open("/dev/null")?.into());
         copies.push(copy(stream, sink)?);
     }
     let status = pipe::Receiver::from_owned_fd(child.status.try_clone()?)?;
-    let watch =
-        Watch { child, ladder: Ladder::new(), grace, until: timeout.map(|time| Instant::now() + time) };
-    let (told, child) = watch.until_dead(status, signals).await;
+    let watch = Watch {
+        child,
+        warden,
+        ladder: Ladder::new(),
+        grace: pass.grace,
+        until: pass.timeout.map(|time| Instant::now() + time),
+    };
+    let (told, watch) = watch.until_dead(status, signals).await;
     let result = told.ended();
     for mut copied in copies {
         // A reader that is slow gets all of it; but nobody waits for a stream that something which escaped holds open.
@@ -90,8 +118,11 @@ pub async fn run(
             let _ = tokio::time::timeout(DRAIN_PATIENCE, copied).await;
         }
     }
-    drop(child);
-    result
+    let ended = result?;
+    let failed = !matches!(ended, Ended::Exited(0) | Ended::TimedOut);
+    let found = || watch.warden.post_mortem(watch.child.private_files().as_ref());
+    let limit = told.exceeded.or_else(|| if failed { found() } else { None });
+    Ok(Passed { ended, limit })
 }
 
 /// Copies everything from `stream` to `sink` on a thread of its own.
@@ -149,12 +180,13 @@ struct Told {
     setup: Option<SetupError>,
     timed_out: bool,
     swept: bool,
+    exceeded: Option<String>,
 }
 
 impl Told {
     fn frame(&mut self, frame: &[u8; FRAME]) {
         match Status::decode(frame) {
-            Some(Status::Failed { call, errno }) => self.setup = Some(SetupError { call, errno }),
+            Some(Status::Failed(error)) => self.setup = Some(error),
             Some(Status::Exited { code }) => self.end = Some(Ended::Exited(code)),
             Some(Status::Signaled { signal }) => self.end = Some(Ended::Signaled(signal)),
             Some(Status::Swept { .. }) => self.swept = true,
@@ -175,6 +207,7 @@ impl Told {
 /// A program that is watched.
 struct Watch {
     child: Child,
+    warden: Warden,
     ladder: Ladder,
     grace: Duration,
     until: Option<Instant>,
@@ -182,13 +215,14 @@ struct Watch {
 
 impl Watch {
     /// Watches until the helper has closed its status pipe, and so until nothing of the program is left.
-    async fn until_dead(mut self, mut status: pipe::Receiver, mut signals: Signals) -> (Told, Child) {
+    async fn until_dead(mut self, mut status: pipe::Receiver, mut signals: Signals) -> (Told, Self) {
         let mut told = Told::default();
         let (mut bytes, mut word) = (Vec::new(), [0_u8; 64]);
         let mut terminated = false;
         loop {
-            let due =
-                self.ladder.due().or(self.until.filter(|_| self.ladder.is_calm() && told.end.is_none()));
+            let calm = self.ladder.is_calm() && told.end.is_none();
+            let due = self.ladder.due().or(self.until.filter(|_| calm));
+            let look = self.warden.due().filter(|_| calm);
             tokio::select! {
                 biased;
                 order = signals.next() => {
@@ -198,6 +232,7 @@ impl Watch {
                     self.child.order(order);
                 }
                 () = sleep_until(due) => self.climb(&mut told),
+                () = sleep_until(look) => self.look(&mut told),
                 read = status.read(&mut word) => match read {
                     Ok(0) | Err(_) => break,
                     Ok(count) => {
@@ -217,7 +252,16 @@ impl Watch {
         if !told.swept && told.setup.is_none() {
             let _count = sweep_strays(SWEEP_PATIENCE);
         }
-        (told, self.child)
+        (told, self)
+    }
+
+    /// Kills a program that is above a limit. It had no warning from the kernel either.
+    fn look(&mut self, told: &mut Told) {
+        let Some(exceeded) = self.warden.look(self.child.helper()) else { return };
+        told.exceeded = Some(exceeded);
+        if let Some(Action::Order(order, _)) = self.ladder.kill(Instant::now()) {
+            self.child.order(order);
+        }
     }
 
     /// The time is up, or has been for so long that the next rung is due.
@@ -231,7 +275,10 @@ impl Watch {
         };
         match action {
             Action::Order(order, _) => self.child.order(order),
-            Action::Force => self.child.force_kill(),
+            Action::Force => {
+                let _ = self.warden.group().map(Group::kill);
+                self.child.force_kill();
+            }
         }
     }
 }

@@ -8,13 +8,15 @@ use std::time::SystemTime;
 use crate::finding::{Finding, Level};
 use crate::id::{RepoPath, Sha256};
 use crate::manifest::model::OnMissing;
+use crate::parse::errorformat::Errorformat;
 use crate::parse::options::Options;
 use crate::parse::path::PathRules;
-use crate::parse::problem_matcher::Matchers;
 use crate::parse::{self, matcher_file};
-use crate::parse::{Item, LineParser, Origin, Source};
+use crate::parse::{Item, LineFormat, LineParser, Origin, Source, reads_lines};
 use crate::plan::model::{PlannedSource, SourcePlace};
 use crate::redact::Registry;
+use crate::run::capture::Captures;
+use crate::run::ended::with_source;
 use crate::run::executor::Job;
 use crate::run::findings::Spool;
 use crate::workspace::files::{self, Beneath};
@@ -45,6 +47,33 @@ pub(super) fn read_files(job: &Job, began: SystemTime, spool: &mut Spool) {
     for source in &job.sources {
         if let SourcePlace::Files(glob) = &source.from {
             read_source(job, source, glob, began, spool);
+        }
+    }
+}
+
+/// Reads the documents that the step wrote to its streams into `spool`.
+pub(super) fn read_streams(job: &Job, captures: Captures, spool: &mut Spool) {
+    for (index, kept) in captures.finish() {
+        let source = &job.sources[index];
+        let name = match source.from {
+            SourcePlace::Stderr => "on standard error",
+            SourcePlace::Stdout => "on standard output",
+            SourcePlace::Both | SourcePlace::Files(_) => "in the output",
+        };
+        match kept {
+            Ok(Some(file)) => parse_file(source, &job.workspace, name, file, spool),
+            Ok(None) => {
+                report(
+                    spool,
+                    source.if_no_files_found,
+                    "report-missing",
+                    format!("there is no report {name}"),
+                );
+            }
+            Err(trouble) => {
+                let trouble = with_source(&trouble);
+                report(spool, OnMissing::Error, "report-unreadable", format!("the report {name} {trouble}"));
+            }
         }
     }
 }
@@ -102,13 +131,13 @@ fn open_fresh(workspace: &Path, path: &str, began: SystemTime, limit: u64) -> Re
 }
 
 fn parse_file(source: &PlannedSource, workspace: &Path, path: &str, file: File, spool: &mut Spool) {
-    let matchers = match matchers(source) {
-        Ok(matchers) => matchers,
+    let format = match line_format(source) {
+        Ok(format) => format,
         Err(problem) => return report(spool, OnMissing::Error, "matcher-broken", problem),
     };
     let options = options(source, workspace);
     let mut broken = Vec::new();
-    let result = parse::file(source.parser, &options, matchers, file, &mut |item| match item {
+    let result = parse::file(source.parser, &options, format, file, &mut |item| match item {
         Item::Finding(finding) => spool.add(*finding),
         Item::Broken { offset, message } if broken.len() < MAX_BROKEN => {
             broken.push(format!("report {path}: {message} at byte {offset}"));
@@ -134,27 +163,33 @@ fn options(source: &PlannedSource, workspace: &Path) -> Options {
     }
 }
 
-/// The matchers of a source. The plan has compiled them once already, so only a fault of ours fails here.
-fn matchers(source: &PlannedSource) -> Result<Matchers, String> {
+/// What a source finds in lines. The plan has compiled it once already, so only a fault of ours fails here.
+fn line_format(source: &PlannedSource) -> Result<LineFormat, String> {
+    if !source.errorformat.is_empty() {
+        let patterns = source.errorformat.iter().map(String::as_str);
+        return Errorformat::compile(patterns)
+            .map(LineFormat::Errorformat)
+            .map_err(|error| error.to_string());
+    }
     match &source.matcher {
-        None => Ok(Matchers::default()),
-        Some(text) => {
-            matcher_file::compile(text).map_err(|error| format!("the matcher file cannot be used: {error}"))
-        }
+        None => Ok(LineFormat::default()),
+        Some(text) => matcher_file::compile(text)
+            .map(LineFormat::Matchers)
+            .map_err(|error| format!("the matcher file cannot be used: {error}")),
     }
 }
 
 /// The parser of a step's output: workflow commands, and the sources that read a stream.
 pub(super) fn line_parser(sources: &[PlannedSource], workspace: &Path) -> Result<LineParser, String> {
     let mut streams = Vec::new();
-    for source in sources {
+    for source in sources.iter().filter(|source| reads_lines(source.parser)) {
         let only = match &source.from {
             SourcePlace::Files(_) => continue,
             SourcePlace::Both => None,
             SourcePlace::Stdout => Some(Origin::Stdout),
             SourcePlace::Stderr => Some(Origin::Stderr),
         };
-        streams.push(Source { matchers: matchers(source)?, options: options(source, workspace), only });
+        streams.push(Source { format: line_format(source)?, options: options(source, workspace), only });
     }
     Ok(LineParser::new(Some(Options { paths: paths(workspace), ..Options::default() }), streams))
 }

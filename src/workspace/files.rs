@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -92,6 +92,12 @@ impl Beneath {
     }
 }
 
+impl AsFd for Beneath {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 fn problem(errno: Errno, expected: &'static str) -> PathProblem {
     match errno {
         Errno::ENOENT => PathProblem::Missing,
@@ -109,7 +115,7 @@ fn is_hidden(path: &str) -> bool {
     path.split('/').any(is_hidden_name)
 }
 
-fn is_hidden_name(name: &str) -> bool {
+pub(super) fn is_hidden_name(name: &str) -> bool {
     matches!(name, ".git" | ".rungate")
 }
 

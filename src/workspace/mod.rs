@@ -1,6 +1,7 @@
 //! The workspace: its files, its git repository, the host's interpreters, and what GitHub says of the job. Answers a
 //! plan's questions, and decides nothing.
 
+pub mod collect;
 pub mod files;
 mod git;
 mod git_folders;
@@ -20,6 +21,7 @@ use crate::clock::Timestamp;
 use crate::environ::Environ;
 use crate::finding::baseline::Baseline;
 use crate::id::{RepoPath, Sha256};
+use crate::parse::errorformat::Errorformat;
 use crate::parse::matcher_file;
 use crate::plan::diff::Diff;
 use crate::plan::facts::{Facts, FileFact, PathProblem, Questions};
@@ -70,6 +72,7 @@ pub fn facts(
             .iter()
             .map(|&shell| (shell, interpreters::find(shell, interpreters)))
             .collect(),
+        unusable_patterns: questions.patterns.iter().filter_map(|pattern| unusable(pattern)).collect(),
         matchers: questions.matchers.iter().map(|path| (path.clone(), matcher(&root, path))).collect(),
         reads: questions
             .reads
@@ -114,6 +117,12 @@ fn script(root: &Root, path: &RepoPath) -> FileFact {
         Sha256::of_reader(file).map_err(|error| PathProblem::Unreadable(error.to_string()))
     };
     digest().map_or_else(FileFact::Problem, |sha256| FileFact::Found { sha256, text: None, tracked: None })
+}
+
+/// What is wrong with a pattern of an `errorformat`, if it cannot be used.
+fn unusable(pattern: &str) -> Option<(String, String)> {
+    let error = Errorformat::compile([pattern]).err()?;
+    Some((pattern.to_owned(), error.to_string()))
 }
 
 /// Looks at the matcher file at `path`, which is found only where the runner would accept it.

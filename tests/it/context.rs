@@ -146,13 +146,3 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
-
-/// The number that a script wrote to `file`, as soon as it is there.
-pub(crate) fn pid_in(file: &Path) -> i32 {
-    let mut pid = None;
-    wait_until("the pid file", || {
-        pid = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
-        pid.is_some()
-    });
-    pid.unwrap()
-}

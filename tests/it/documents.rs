@@ -52,14 +52,19 @@ fn every_variable_that_is_read_or_passed_on_is_documented() {
     let document = read("docs/environment.md");
     let documented = quoted(&document);
     let mut read_here = BTreeSet::new();
-    let (mut passed, mut redacted) = (0, 0);
+    let (mut passed, mut redacted, mut asked, mut hidden) = (0, 0, 0, 0);
     for source in &all {
         // Tests read variables that they made up.
         let source = source.split("#[cfg(test)]").next().unwrap_or_default();
         for method in [".os(\"", ".text(\"", ".path(\""] {
             read_here.extend(source.split(method).skip(1).filter_map(|rest| rest.split('"').next()));
         }
-        let lists = [("const PASSED: ", &mut passed), ("const KNOWN_SECRETS: ", &mut redacted)];
+        let lists = [
+            ("const PASSED: ", &mut passed),
+            ("const KNOWN_SECRETS: ", &mut redacted),
+            ("const MANAGERS: ", &mut asked),
+            ("const OURS: ", &mut hidden),
+        ];
         for (mark, count) in lists {
             let names = literals_after(source, mark, "];");
             *count += names.len();
@@ -67,7 +72,7 @@ fn every_variable_that_is_read_or_passed_on_is_documented() {
         }
     }
     assert!(
-        passed > 20 && redacted > 3 && read_here.contains("NO_COLOR"),
+        passed > 20 && redacted > 3 && asked > 3 && hidden > 1 && read_here.contains("NO_COLOR"),
         "the lists are found: {read_here:?}"
     );
     let absent: Vec<&&str> =

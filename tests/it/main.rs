@@ -2,11 +2,26 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails, in its helpers too")]
 
+#[path = "../fake/mod.rs"]
+mod fake;
+
+mod app_identity;
+mod check_run;
 mod cli;
+mod compatibility;
 mod context;
 mod documents;
+mod escapes;
+mod exec;
+mod fake_github;
+mod formats;
 mod gates;
+mod github;
+mod hostile;
 mod layering;
+mod namespaces;
+mod place;
+mod reports;
 mod run;
 mod sandbox;
 mod workspace;

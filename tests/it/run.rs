@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::context::{Repo, is_alive, pid_in, wait_until};
+use crate::context::{Repo, wait_until};
 
 fn step<'a>(record: &'a Value, id: &str) -> &'a Value {
     record["steps"]
@@ -17,6 +17,24 @@ fn step<'a>(record: &'a Value, id: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("no {id}"))
 }
 
+/// A workspace whose steps say `MARK` where it is to be told from the outside that they run.
+fn marked(steps: &str) -> (String, Repo) {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1000);
+    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let mark = format!("{next}.{}", std::process::id());
+    let repo = Repo::with_steps(&steps.replace("MARK", &mark));
+    (mark, repo)
+}
+
+/// Whether a `sleep` with this mark runs, in whichever namespace: process ids mean nothing across them.
+fn is_running(mark: &str) -> bool {
+    let wanted = format!("sleep\0{mark}\0");
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(Result::ok)
+        .any(|entry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == wanted.as_bytes()))
+}
+
 #[test]
 fn a_run_that_passes_says_so_everywhere() {
     let repo = Repo::with_steps("- {id: a, run: 'echo hello', shell: sh}\n- {id: b, run: 'true', shell: sh}");
@@ -24,7 +42,7 @@ fn a_run_that_passes_says_so_everywhere() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(record["conclusion"], "success");
     assert_eq!(record["schema"], "rungate.record/1");
-    assert_eq!(step(&record, "a")["sandbox"]["tier"], "none");
+    assert_eq!(step(&record, "a")["sandbox"]["tier"], "namespaces");
     assert_eq!(record["audit"], "none");
     assert_eq!(repo.log("a"), "hello\n");
     let folder = repo.run_folder();
@@ -40,14 +58,15 @@ fn a_run_that_passes_says_so_everywhere() {
 fn hostile_inputs_arrive_byte_for_byte_and_nothing_is_executed() {
     let repo = Repo::new(
         "version: 1\ncommands:\n  c:\n    inputs:\n      x: {multiline: true}\n    steps:\n      - id: a\n        shell: sh\n        \
-         run: 'printf \"%s\" \"$1\" > arg; printf \"%s\" \"$X\" > env; printf \"%s\" \"$INPUT_X\" > input'\n        \
+         sandbox: {write: [out]}\n        \
+         run: 'printf \"%s\" \"$1\" > out/arg; printf \"%s\" \"$X\" > out/env; printf \"%s\" \"$INPUT_X\" > out/input'\n        \
          args: ['--x=${{ inputs.x }}']\n        env: {X: '${{ inputs.x }}'}\n",
     );
     let hostile =
         "$(touch pwned)`touch pwned`';\"touch pwned\" \n&& touch pwned ${{ github.sha }} --%0a\\ é\u{1f980}";
     let ran = repo.run(&["run", "c", "-i", &format!("x={hostile}")]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let read = |name: &str| std::fs::read_to_string(repo.path().join(name)).unwrap();
+    let read = |name: &str| std::fs::read_to_string(repo.path().join("out").join(name)).unwrap();
     assert_eq!(read("arg"), format!("--x={hostile}"));
     assert_eq!(read("env"), hostile);
     assert_eq!(read("input"), hostile);
@@ -67,7 +86,9 @@ fn a_value_that_would_be_an_option_is_refused() {
 
 #[test]
 fn the_callers_secrets_do_not_reach_a_script() {
-    let repo = Repo::with_steps("- {id: a, shell: sh, run: 'env > out; ls -l /proc/self/fd | wc -l >> out'}");
+    let repo = Repo::with_steps(
+        "- {id: a, shell: sh, run: 'env > out/env; ls -l /proc/self/fd | wc -l >> out/env', sandbox: {write: [out]}}",
+    );
     let secrets = [
         ("ACTIONS_RUNTIME_TOKEN", "tok-aaaaaa"),
         ("GITHUB_TOKEN", "tok-bbbbbb"),
@@ -78,7 +99,7 @@ fn the_callers_secrets_do_not_reach_a_script() {
     ];
     let ran = repo.run_with(&["run", "c"], &secrets);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let seen = std::fs::read_to_string(repo.path().join("out")).unwrap();
+    let seen = std::fs::read_to_string(repo.path().join("out/env")).unwrap();
     assert!(!seen.contains("tok-"), "{seen}");
     assert!(!seen.contains("GITHUB_OUTPUT=/dev/null"), "{seen}");
 }
@@ -121,7 +142,7 @@ fn a_failing_step_without_findings_becomes_one_with_its_last_lines() {
 #[test]
 fn outputs_environment_and_path_are_handed_on_to_the_steps_that_need_them() {
     let repo = Repo::with_steps(
-        "- id: a\n  shell: sh\n  run: |\n    echo v=1 >> \"$GITHUB_OUTPUT\"\n    echo E=two >> \"$GITHUB_ENV\"\n    mkdir -p \"$PWD/bin\"\n    printf '#!/bin/sh\\necho tool\\n' > bin/mytool\n    chmod +x bin/mytool\n    echo \"$PWD/bin\" >> \"$GITHUB_PATH\"\n\
+        "- id: a\n  shell: sh\n  sandbox: {write: [bin]}\n  run: |\n    echo v=1 >> \"$GITHUB_OUTPUT\"\n    echo E=two >> \"$GITHUB_ENV\"\n    mkdir -p \"$PWD/bin\"\n    printf '#!/bin/sh\\necho tool\\n' > bin/mytool\n    chmod +x bin/mytool\n    echo \"$PWD/bin\" >> \"$GITHUB_PATH\"\n\
          - {id: b, shell: sh, run: 'echo \"$V $E $(mytool)\"', env: {V: '${{ steps.a.outputs.v }}'}}\n\
          - {id: c, needs: [], shell: sh, run: 'echo \"[$E]\"'}",
     );
@@ -177,7 +198,7 @@ fn needs_conditions_and_skips_follow_actions() {
 #[test]
 fn a_retry_that_helps_is_flaky_and_only_its_last_findings_count() {
     let repo = Repo::with_steps(
-        "- {id: a, shell: sh, run: 'echo ::error::try; test -e flag || { touch flag; exit 75; }; echo ::notice::fine', retry: {attempts: 3, on: [75]}}",
+        "- {id: a, shell: sh, run: 'echo ::error::try; test -e out/flag || { touch out/flag; exit 75; }; echo ::notice::fine', sandbox: {write: [out]}, retry: {attempts: 3, on: [75]}}",
     );
     let (_, record) = repo.record(&[]);
     assert_eq!(step(&record, "a")["flaky"], true);
@@ -215,29 +236,28 @@ fn a_timeout_climbs_the_ladder_and_is_diagnosed() {
 
 #[test]
 fn a_daemon_does_not_outlive_its_step() {
-    let repo = Repo::with_steps(
-        "- {id: a, shell: sh, run: '(setsid sh -c \"echo \\$\\$ > pid; exec sleep 1000\" &) & sleep 0.3'}",
-    );
+    let (marked, repo) =
+        marked("- {id: a, shell: sh, run: '(setsid sh -c \"exec sleep MARK\" &) & sleep 0.3'}");
     let (ran, _) = repo.record(&[]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(!is_alive(pid_in(&repo.path().join("pid"))));
+    assert!(!is_running(&marked));
     assert!(repo.log("a").contains("outlived"), "{}", repo.log("a"));
 }
 
 #[test]
 fn a_cancelled_run_ends_soon_with_130_and_a_record() {
-    let repo = Repo::with_steps(
-        "- {id: a, shell: sh, run: 'trap \"\" INT TERM; echo $$ > pid; sleep 1000'}\n- {id: b, shell: sh, run: 'true'}",
+    let (marked, repo) = marked(
+        "- {id: a, shell: sh, run: 'trap \"\" INT TERM; sleep MARK'}\n- {id: b, shell: sh, run: 'true'}",
     );
     let mut program = repo.program(&["run", "c"]);
     let mut child =
         program.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let script = pid_in(&repo.path().join("pid"));
+    wait_until("the script", || is_running(&marked));
     let start = Instant::now();
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    assert!(!is_alive(script));
+    assert!(!is_running(&marked));
     let record: Value =
         serde_json::from_slice(&std::fs::read(repo.run_folder().join("record.json")).unwrap()).unwrap();
     assert_eq!(record["conclusion"], "cancelled");
@@ -248,16 +268,17 @@ fn a_cancelled_run_ends_soon_with_130_and_a_record() {
 
 #[test]
 fn a_killed_run_leaves_no_child_alive() {
-    let repo = Repo::with_steps(
-        "- {id: a, shell: sh, run: 'trap \"\" INT TERM HUP; (setsid sh -c \"echo \\$\\$ > daemon; exec sleep 1000\" &); echo $$ > pid; sleep 1000'}",
+    let (marked, repo) = marked(
+        "- {id: a, shell: sh, sandbox: {write: [out]}, run: 'trap \"\" INT TERM HUP; (setsid sh -c \"touch out/daemon; exec sleep MARK\" &); touch out/script; sleep MARK'}",
     );
     let mut program = repo.program(&["run", "c"]);
     let mut child =
         program.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let pids = [pid_in(&repo.path().join("pid")), pid_in(&repo.path().join("daemon"))];
+    let begun = ["out/script", "out/daemon"].map(|name| repo.path().join(name));
+    wait_until("script and daemon", || begun.iter().all(|path| path.exists()) && is_running(&marked));
     child.kill().unwrap();
     child.wait().unwrap();
-    wait_until("the end of everything", || !pids.iter().any(|&pid| is_alive(pid)));
+    wait_until("the end of everything", || !is_running(&marked));
 }
 
 #[test]
@@ -298,9 +319,10 @@ fn forged_workflow_commands_never_reach_the_runner() {
 
 #[test]
 fn a_script_that_an_earlier_step_changed_does_not_run() {
-    let repo =
-        Repo::with_steps("- {id: a, shell: sh, run: 'echo \"touch pwned\" > s.sh'}\n- {id: b, script: s.sh}");
-    repo.write("s.sh", "true\n");
+    let repo = Repo::with_steps(
+        "- {id: a, shell: sh, run: 'echo \"touch pwned\" > tools/s.sh', sandbox: {write: [tools]}}\n- {id: b, script: tools/s.sh}",
+    );
+    repo.write("tools/s.sh", "true\n");
     let (ran, record) = repo.record(&[]);
     assert_eq!(ran.code, Some(1));
     assert_eq!(step(&record, "b")["outcome"], "failure");
@@ -311,9 +333,9 @@ fn a_script_that_an_earlier_step_changed_does_not_run() {
 #[test]
 fn what_the_host_cannot_start_midway_is_no_verdict() {
     let repo = Repo::with_steps(
-        "- {id: a, shell: sh, run: 'rmdir gone'}\n- {id: b, shell: sh, working-directory: gone, run: 'true'}",
+        "- {id: a, shell: sh, run: 'rmdir out/gone', sandbox: {write: [out]}}\n- {id: b, shell: sh, working-directory: out/gone, run: 'true'}",
     );
-    std::fs::create_dir(repo.path().join("gone")).unwrap();
+    std::fs::create_dir_all(repo.path().join("out/gone")).unwrap();
     let (ran, record) = repo.record(&[]);
     assert_eq!(ran.code, Some(4), "{}", ran.stderr);
     assert_eq!(record["exit_code"], 4);
@@ -324,7 +346,7 @@ fn what_the_host_cannot_start_midway_is_no_verdict() {
 
 #[test]
 fn two_runs_of_one_group_take_turns() {
-    let manifest = "version: 1\ncommands:\n  c:\n    concurrency: {group: g}\n    steps:\n      - {id: a, shell: sh, run: 'mkdir lock || exit 9; sleep 0.4; rmdir lock'}\n";
+    let manifest = "version: 1\ncommands:\n  c:\n    concurrency: {group: g}\n    steps:\n      - {id: a, shell: sh, sandbox: {write: [out]}, run: 'mkdir out/lock || exit 9; sleep 0.4; rmdir out/lock'}\n";
     let repo = Repo::new(manifest);
     let mut first = repo.program(&["run", "c"]).spawn().unwrap();
     let mut second = repo.program(&["run", "c"]).spawn().unwrap();
@@ -348,9 +370,7 @@ fn what_is_not_there_yet_is_an_error_that_says_so() {
     let ran = repo.run(&["run", "c"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("not-available") && ran.stderr.contains("cache"), "{}", ran.stderr);
-    let required = Repo::with_steps("- {id: a, shell: sh, run: 'true'}");
-    assert_eq!(required.run(&["run", "c", "--sandbox", "required"]).code, Some(4));
-    let policy = required.run_with(&["run", "c"], &[("RUNGATE_POLICY", "/nonexistent/policy.yml")]);
+    let policy = repo.run_with(&["run", "c"], &[("RUNGATE_POLICY", "/nonexistent/policy.yml")]);
     assert_eq!(policy.code, Some(3), "{}", policy.stderr);
 }
 
@@ -397,7 +417,8 @@ fn a_step_that_kills_its_supervisor_leaves_nothing_to_the_next_one() {
          - {id: b, if: always(), shell: sh, run: 'kill -0 $(cat pid) && echo alive || echo dead'}",
     );
     let start = Instant::now();
-    let (ran, record) = repo.record(&[]);
+    // With namespaces the supervisor is out of sight, and the first process of the step's own ignores such signals.
+    let (ran, record) = repo.record(&["--sandbox", "off"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(step(&record, "a")["reason"].as_str().unwrap().contains("killed"));
     assert!(repo.log("b").contains("dead\n") && !repo.log("b").contains("alive"), "{}", repo.log("b"));
@@ -406,7 +427,7 @@ fn a_step_that_kills_its_supervisor_leaves_nothing_to_the_next_one() {
 
 #[test]
 fn too_few_open_files_are_refused_before_anything_starts() {
-    let repo = Repo::with_steps("- {id: a, shell: sh, run: 'touch started'}");
+    let repo = Repo::with_steps("- {id: a, shell: sh, run: 'touch out/started', sandbox: {write: [out]}}");
     for (limit, code) in [("8", Some(4)), ("20", Some(4)), ("128", Some(0))] {
         let mut limited = crate::context::command("sh");
         limited.args(["-c", "ulimit -n \"$0\"; exec \"$1\" run c", limit, env!("CARGO_BIN_EXE_rungate")]);
@@ -414,14 +435,14 @@ fn too_few_open_files_are_refused_before_anything_starts() {
             limited.current_dir(repo.path()).env("RUNGATE_STATE_DIR", repo.state()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), code, "{limit}: {said}");
-        assert_eq!(repo.path().join("started").exists(), code == Some(0), "{limit}: {said}");
+        assert_eq!(repo.path().join("out/started").exists(), code == Some(0), "{limit}: {said}");
     }
 }
 
 #[test]
 fn every_attempt_begins_with_an_empty_home_whatever_the_last_one_did_to_it() {
     let repo = Repo::with_steps(
-        "- {id: a, shell: sh, retry: {attempts: 3}, run: 'ls -A \"$HOME\" \"$TMPDIR\"; touch \"$HOME/left\" \"$TMPDIR/left\"; test -e once && { rm -r \"$HOME\"; test -e twice; } || { touch once; exit 1; }'}",
+        "- {id: a, shell: sh, retry: {attempts: 3}, run: 'ls -A \"$HOME\" \"$TMPDIR\"; touch \"$HOME/left\" \"$TMPDIR/left\"; test -e out/once && { rm -r \"$HOME\"/*; test -e twice; } || { touch out/once; exit 1; }', sandbox: {write: [out]}}",
     );
     repo.write("twice", "");
     let (ran, record) = repo.record(&[]);
@@ -478,16 +499,16 @@ fn an_output_that_would_be_an_option_of_a_later_step_is_refused_when_it_is_known
     let steps = |value: &str| {
         format!(
             "- {{id: a, shell: sh, run: 'echo v={value} >> \"$GITHUB_OUTPUT\"'}}\n\
-             - {{id: b, shell: sh, run: 'touch started', args: ['${{{{ steps.a.outputs.v }}}}']}}"
+             - {{id: b, shell: sh, run: 'touch out/started', sandbox: {{write: [out]}}, args: ['${{{{ steps.a.outputs.v }}}}']}}"
         )
     };
     let harmless = Repo::with_steps(&steps("x"));
     assert_eq!(harmless.record(&[]).0.code, Some(0));
-    assert!(harmless.path().join("started").exists());
+    assert!(harmless.path().join("out/started").exists());
     let hostile = Repo::with_steps(&steps("--upload-pack=x"));
     let (ran, record) = hostile.record(&[]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert_eq!(step(&record, "b")["outcome"], "failure");
     assert!(step(&record, "b")["reason"].as_str().unwrap().contains("option"));
-    assert!(!hostile.path().join("started").exists());
+    assert!(!hostile.path().join("out/started").exists());
 }

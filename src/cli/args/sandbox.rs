@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cli::args::Format;
 use crate::manifest::amount;
 
 #[derive(Debug, Args)]
@@ -18,6 +19,17 @@ pub(in crate::cli) struct Sandbox {
 pub(in crate::cli) enum SandboxVerb {
     /// Run one program in a sandbox, in the current folder, and end as it ends
     Exec(Exec),
+    /// Show which layers of the sandbox this host has
+    Probe(Probe),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  rungate sandbox probe --format json | jq -r .tier\n\n\
+    Exits with 4 when no tier can be had. `rungate doctor` says why, and what helps.\n")]
+pub(in crate::cli) struct Probe {
+    /// Layers for people, or as JSON
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(in crate::cli) format: Format,
 }
 
 #[derive(Debug, Args)]

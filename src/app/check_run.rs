@@ -1,0 +1,345 @@
+//! The check run of a run: whether there is one, in whose name, and what it says where nothing was judged.
+
+mod unjudged;
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::app::failure::Failure;
+use crate::app::tell::{event_loop, on_a_thread};
+use crate::deliver::compose::{Job, Lines, Subject};
+use crate::deliver::live::Live;
+use crate::deliver::preview::Preview;
+use crate::deliver::publish::{self, Cancelled, Following, Remote};
+use crate::environ::Environ;
+use crate::event::RunEvent;
+use crate::github::app::Scope;
+use crate::github::client::Client;
+use crate::github::credentials::{Credentials, CredentialsError};
+use crate::github::host::Host;
+use crate::github::repository::Repository;
+use crate::http::Http;
+use crate::id::RunId;
+use crate::plan::model::Plan;
+use crate::record::Record;
+use crate::record::delivery::{CheckRunPlan, Delivered, Delivery};
+use crate::redact::Registry;
+use crate::redact::guard::Form;
+use crate::redact::writer::Writer;
+
+pub(super) use unjudged::{post_failure, without_verdict};
+
+/// Events that may wait for a live update.
+const WAITING: usize = 256;
+
+/// How long the token may take to be given back.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// Whether a run is posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Under Actions, where everything is known that it takes.
+    Auto,
+    /// In any case.
+    On,
+    /// Not at all.
+    Off,
+    /// The requests are shown, and nothing is sent.
+    Preview,
+}
+
+/// What is done about it.
+pub(super) enum Way {
+    /// Nothing, because of this.
+    None(String),
+    /// It is wanted and cannot be, because of this.
+    Broken(String),
+    /// The requests are shown.
+    Preview,
+    /// It is posted.
+    Remote(Box<Remote>),
+}
+
+impl Way {
+    /// Decides for `repository` at the commit `sha`.
+    ///
+    /// # Errors
+    /// Fails when it was asked for, and something that it takes is missing.
+    pub(super) fn of(
+        wanted: Wanted,
+        (repository, sha): (Option<&str>, Option<&str>),
+        environ: &Environ,
+        registry: &Registry,
+    ) -> Result<Self, Failure> {
+        match wanted {
+            Wanted::Off => return Ok(Self::None("it was not asked for".to_owned())),
+            Wanted::Preview => return Ok(Self::Preview),
+            Wanted::Auto if !environ.in_actions() => {
+                return Ok(Self::None("it was not asked for".to_owned()));
+            }
+            Wanted::Auto | Wanted::On => {}
+        }
+        match (remote(repository, sha, environ, registry), wanted) {
+            (Ok(remote), _) => Ok(Self::Remote(Box::new(remote))),
+            (Err(Lack { what, remedy, .. }), Wanted::On) => {
+                let message = format!("a check run was asked for, and {what}");
+                Err(Failure::Undeliverable { message, help: remedy })
+            }
+            (Err(Lack { what, is_absent: true, .. }), _) => Ok(Self::None(what)),
+            // What is set and wrong must not pass for what nobody set.
+            (Err(Lack { what, .. }), _) => Ok(Self::Broken(what)),
+        }
+    }
+
+    /// What is to be said of it among the notes of the run.
+    pub(super) fn note(&self, environ: &Environ) -> Option<String> {
+        match self {
+            Self::None(why) if environ.in_actions() => Some(format!("there is no check run: {why}")),
+            Self::None(_) | Self::Broken(_) | Self::Preview | Self::Remote(_) => None,
+        }
+    }
+
+    /// What the record says until more is known.
+    pub(super) fn delivery(&self) -> Delivery {
+        match self {
+            Self::None(why) => Delivery::none(why.clone()),
+            Self::Broken(why) => Delivery::failed(why.clone()),
+            Self::Preview => Delivery::none("its requests were only shown"),
+            Self::Remote(_) => Delivery::pending(),
+        }
+    }
+}
+
+/// What is missing for a check run.
+struct Lack {
+    what: String,
+    remedy: String,
+    /// Whether nobody has set it.
+    is_absent: bool,
+}
+
+fn remote(
+    repository: Option<&str>,
+    sha: Option<&str>,
+    environ: &Environ,
+    registry: &Registry,
+) -> Result<Remote, Lack> {
+    let absent =
+        |what: &str, remedy: &str| Lack { what: what.into(), remedy: remedy.into(), is_absent: true };
+    let wrong = |what: String, remedy: String| Lack { what, remedy, is_absent: false };
+    let repository = repository
+        .ok_or_else(|| absent("the repository is not known", "set GITHUB_REPOSITORY to OWNER/NAME"))?;
+    let repository = Repository::parse(repository)
+        .map_err(|error| wrong(error.to_string(), "set GITHUB_REPOSITORY to OWNER/NAME".to_owned()))?;
+    if sha.is_none() {
+        return Err(absent("the commit is not known", "name it with --sha"));
+    }
+    let host = Host::of_environ(environ).map_err(|error| wrong(error.to_string(), error.remedy()))?;
+    let credentials = Credentials::of_environ(environ, registry).map_err(|error| Lack {
+        what: crate::http::error::chain(&error),
+        remedy: error.remedy().to_owned(),
+        is_absent: matches!(error, CredentialsError::Missing),
+    })?;
+    let http = Http::new(environ, registry);
+    let client = Client::new(host, credentials, Scope::checks(repository.clone()), http, registry);
+    Ok(Remote { client, repository })
+}
+
+/// What the check run of a run of `plan` is to be.
+pub(super) fn plan_of(plan: &Plan, environ: &Environ) -> CheckRunPlan {
+    CheckRunPlan {
+        name: plan.check_name.clone(),
+        details_url: details(plan.repository.as_deref(), environ),
+        max_annotations: plan.report.max_annotations,
+        summary: plan.report.summary.clone(),
+    }
+}
+
+/// The page of the job that called us, when it is known.
+fn details(repository: Option<&str>, environ: &Environ) -> Option<String> {
+    let number = |name| environ.text(name).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let repository = Repository::parse(repository?).ok()?;
+    let mut path = format!("/{repository}/actions/runs/{}", number("GITHUB_RUN_ID")?);
+    if let Some(attempt) = number("GITHUB_RUN_ATTEMPT") {
+        path.push_str("/attempts/");
+        path.push_str(attempt);
+    }
+    Some(Host::of_environ(environ).ok()?.page(&path))
+}
+
+/// A publisher that follows a run on a thread of its own.
+pub(super) struct Publisher {
+    /// Where events go for live updates.
+    pub(super) events: mpsc::Sender<RunEvent>,
+    job: oneshot::Sender<Job>,
+    delivery: oneshot::Receiver<Delivery>,
+}
+
+impl Publisher {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Fails when the host is out of descriptors or threads.
+    pub(super) fn start(
+        remote: Remote,
+        subject: Subject,
+        plan: &Plan,
+        registry: &Registry,
+        cancelled: Cancelled,
+    ) -> Result<Self, Failure> {
+        let (events, inbox) = mpsc::channel(WAITING);
+        let (job, awaited) = oneshot::channel();
+        let following = Following {
+            subject,
+            live: Live::new(&plan.name, plan.steps.iter().map(|step| step.key.clone())),
+            progress: plan.report.progress.max(Duration::from_secs(1)),
+            events: inbox,
+            job: awaited,
+            cancelled,
+            registry: registry.clone(),
+        };
+        let delivery = on_a_thread(async move {
+            let delivery = publish::follow(&remote, following).await;
+            remote.client.close(Instant::now() + CLOSE).await;
+            delivery
+        })?;
+        Ok(Self { events, job, delivery })
+    }
+
+    /// Says how the run came out, and waits until that has arrived.
+    pub(super) async fn finish(self, job: io::Result<Job>) -> Delivery {
+        match job {
+            // Who follows no more has said why.
+            Ok(job) => drop(self.job.send(job)),
+            Err(_) => drop(self.job),
+        }
+        drop(self.events);
+        self.delivery.await.unwrap_or_else(|_| Delivery::failed("the publisher broke down"))
+    }
+}
+
+/// What `record` in `folder` has to say.
+///
+/// # Errors
+/// Fails when its findings cannot be read.
+pub(super) fn job(record: &Record, folder: &Path, registry: &Registry) -> io::Result<Job> {
+    let lines: Box<dyn Lines> = Box::new(BufReader::new(File::open(folder.join("findings.jsonl"))?));
+    let most = usize::try_from(record.check_run.max_annotations).unwrap_or(usize::MAX);
+    Job::of(record, lines, most, registry)
+}
+
+/// Shows the requests that would deliver `record` in `folder`, on standard output.
+///
+/// # Errors
+/// Fails when the findings cannot be read, or standard output takes no more.
+pub(super) async fn preview(
+    record: &Record,
+    folder: &Path,
+    environ: &Environ,
+    registry: &Registry,
+) -> io::Result<()> {
+    let job = job(record, folder, registry)?;
+    let out = BufWriter::new(io::stdout());
+    let out = if environ.in_actions() {
+        Writer::guarded(registry, Form::Json, out)
+    } else {
+        Writer::new(registry, out)
+    };
+    let repository = record.repository.as_deref().unwrap_or("{owner}/{repo}");
+    let subject = Subject::of(record).unwrap_or_else(|| Subject {
+        name: record.check_run.name.clone(),
+        head_sha: "{head_sha}".to_owned(),
+        external_id: record.run_id.to_string(),
+        details_url: record.check_run.details_url.clone(),
+        started_at: record.started_at,
+    });
+    let preview = Preview::new(repository, out);
+    let _nothing_was_sent = publish::deliver(&preview, &subject, job, false, None).await;
+    preview.finish()?.finish().map(drop)
+}
+
+/// Why a stored record was not delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// It cannot be read.
+    #[error("failed to read the record in {folder}")]
+    Record {
+        /// The folder.
+        folder: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that it takes is missing.
+    #[error(transparent)]
+    Lack(#[from] Failure),
+    /// Standard output took no more.
+    #[error("standard output could not be written")]
+    Output(#[source] io::Error),
+}
+
+/// Delivers the record in `folder`, which an earlier run has left there. One that was delivered stays as it is, unless
+/// `again` asks for a new check run.
+///
+/// # Errors
+/// Fails when nothing could be tried. A delivery that was tried and failed is a value.
+pub fn publish(
+    folder: &Path,
+    environ: &Environ,
+    wanted: Wanted,
+    again: bool,
+) -> Result<Delivery, PublishError> {
+    let registry = crate::app::secrets::registry(environ);
+    let unreadable = |source| PublishError::Record { folder: folder.display().to_string(), source };
+    let text = std::fs::read(folder.join("record.json")).map_err(unreadable)?;
+    let mut record: Record = serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
+    if record.schema != crate::record::SCHEMA {
+        return Err(unreadable(io::Error::other(format!("it is of the form {:?}", record.schema))));
+    }
+    let event_loop = event_loop()?;
+    if wanted == Wanted::Preview {
+        let shown = event_loop.block_on(preview(&record, folder, environ, &registry));
+        return shown.map(|()| record.delivery).map_err(PublishError::Output);
+    }
+    if record.delivery.check_run == Delivered::Delivered && !again {
+        return Ok(record.delivery);
+    }
+    let about = (record.repository.as_deref(), record.sha.as_deref());
+    let (Way::Remote(remote), Some(subject)) =
+        (Way::of(Wanted::On, about, environ, &registry)?, Subject::of(&record))
+    else {
+        return Ok(record.delivery);
+    };
+    let subject = if again && record.delivery.check_run == Delivered::Delivered {
+        // A new run needs an id of its own, or it would be taken for the old one.
+        Subject { external_id: RunId::fresh().to_string(), ..subject }
+    } else {
+        subject
+    };
+    let job = job(&record, folder, &registry).map_err(unreadable)?;
+    let delivery = event_loop.block_on(async {
+        let cancelled = on_signals()?;
+        let delivery = publish::deliver(remote.as_ref(), &subject, job, true, Some(cancelled)).await;
+        remote.client.close(Instant::now() + CLOSE).await;
+        Ok::<_, Failure>(delivery)
+    })?;
+    record.delivery = delivery.clone();
+    crate::report::record_folder::rewrite(folder, &registry, &record).map_err(unreadable)?;
+    Ok(delivery)
+}
+
+/// Told when a signal asks this process to end.
+fn on_signals() -> Result<Cancelled, Failure> {
+    let (sender, cancelled) = watch::channel(false);
+    let sender = Arc::new(sender);
+    crate::app::signals::on_signals(move || {
+        let _ = sender.send(true);
+    })?;
+    Ok(cancelled)
+}

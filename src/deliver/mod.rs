@@ -1,0 +1,12 @@
+//! Making GitHub agree with a run: one check run, with what the record says.
+//!
+//! Reads records and events, decides nothing about the verdict, and never touches a step. What goes wrong here is told,
+//! and the record stays as it was.
+
+pub mod annotations;
+pub mod compose;
+pub mod live;
+pub mod preview;
+pub mod publish;
+pub mod state;
+mod text;

@@ -1,0 +1,395 @@
+//! Making the requests: beside the run while it lasts, and to the end when it is over.
+//!
+//! Nothing here is waited for by a step. A signal shortens everything: what is open is concluded first.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
+
+use crate::deliver::compose::{Job, Subject, progress};
+use crate::deliver::live::Live;
+use crate::deliver::state::{Came, Next, Opened, State};
+use crate::event::RunEvent;
+use crate::github::checks::Call;
+use crate::github::client::{self, Client, ClientError, Request};
+use crate::github::repository::Repository;
+use crate::http::Method;
+use crate::record::Conclusion;
+use crate::record::delivery::{Delivered, Delivery};
+use crate::redact::Registry;
+
+/// How long a delivery may take once the run is over.
+const TIME: Duration = Duration::from_mins(2);
+
+/// How much of that is kept for the conclusion.
+const LAST: Duration = Duration::from_secs(20);
+
+/// How long everything may take once the run was cancelled. The runner kills after 7.5 s.
+const HURRY: Duration = Duration::from_millis(4_500);
+
+/// How long one request may take then, so that there is time for a second try.
+const EACH: Duration = Duration::from_millis(1_500);
+
+/// The least that the last word gets when the steps took all the time to stop.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// Pause before it is looked what came of a request whose answer was lost.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Who makes the requests.
+pub trait Api: Send + Sync {
+    /// Makes `call`, which takes no longer than until `deadline`.
+    fn call(&self, call: &Call, deadline: Instant) -> impl Future<Output = Came> + Send;
+
+    /// Whether what can be left out should be.
+    fn is_pressed(&self) -> bool;
+
+    /// The id of the App that makes the runs, where it is known.
+    fn app_id(&self) -> impl Future<Output = Option<u64>> + Send;
+}
+
+/// GitHub.
+#[derive(Debug)]
+pub struct Remote {
+    /// The way to it.
+    pub client: Client,
+    /// The repository.
+    pub repository: Repository,
+}
+
+impl Api for Remote {
+    async fn call(&self, call: &Call, deadline: Instant) -> Came {
+        match self.made(call, deadline).await {
+            Ok(came) => came,
+            Err(error) => {
+                let text = error.full_text();
+                match error {
+                    ClientError::Ambiguous { .. } | ClientError::Unexpected { .. } => Came::Doubt(text),
+                    ClientError::Unreachable { .. }
+                    | ClientError::Unavailable { .. }
+                    | ClientError::DeadlineExceeded { .. } => Came::Failed(text),
+                    ClientError::Refused(_)
+                    | ClientError::Sign(_)
+                    | ClientError::NoKey
+                    | ClientError::Host(_) => Came::Refused(format!("{text}; {}", error.remedy())),
+                }
+            }
+        }
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.client.is_pressed()
+    }
+
+    async fn app_id(&self) -> Option<u64> {
+        self.client.app_id().await
+    }
+}
+
+impl Remote {
+    async fn made(&self, call: &Call, deadline: Instant) -> Result<Came, ClientError> {
+        let path = call.path(&self.repository.to_string());
+        let body = call.body().map_err(|source| ClientError::Unexpected { source })?.unwrap_or_default();
+        let request = match call.method() {
+            Method::Post => Request::post(path, body),
+            Method::Patch => Request::patch(path, body),
+            Method::Get | Method::Put | Method::Delete => Request::get(path),
+        };
+        let request = if call.is_repeatable() { request.repeatable() } else { request };
+        let answer = self.client.send(&request, deadline).await?;
+        Ok(match call {
+            Call::Find { .. } => {
+                Came::Runs(client::read::<crate::github::checks::CheckRuns>(&answer)?.check_runs)
+            }
+            Call::Create(_) | Call::Update { .. } | Call::Get { .. } => Came::Run(client::read(&answer)?),
+        })
+    }
+}
+
+/// Whether the run was cancelled.
+pub type Cancelled = watch::Receiver<bool>;
+
+/// Ends as soon as the run is cancelled; never otherwise.
+async fn cancelled(signal: &mut Cancelled) {
+    if signal.wait_for(|cancelled| *cancelled).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What a publisher needs to follow a run.
+#[derive(Debug)]
+pub struct Following {
+    /// What is published.
+    pub subject: Subject,
+    /// How the run stands at its begin.
+    pub live: Live,
+    /// Time between live updates.
+    pub progress: Duration,
+    /// Events of the run. One that is lost is missed in a live update only.
+    pub events: mpsc::Receiver<RunEvent>,
+    /// What is to be said in the end.
+    pub job: oneshot::Receiver<Job>,
+    /// Whether the run was cancelled.
+    pub cancelled: Cancelled,
+    /// What must not be published.
+    pub registry: Registry,
+}
+
+/// Creates a check run, keeps it up to date, and concludes it.
+pub async fn follow(api: &impl Api, mut following: Following) -> Delivery {
+    let mut state = State::new(&following.subject.external_id, false);
+    let waiting = wait(api, &mut following, &mut state).await;
+    let (job, mut deadline) = match waiting {
+        Waited::Over(job) => (job, Instant::now() + TIME),
+        Waited::Cancelled(at) => {
+            let deadline = at + HURRY;
+            let early = following.job_without_record(
+                Conclusion::Cancelled,
+                "The run was cancelled, and its steps are being stopped.",
+            );
+            if let Some(mut early) = early {
+                state.finish(0);
+                end(api, &following.subject, &mut early, &mut state, Ending::hurried(deadline)).await;
+            }
+            let job = (&mut following.job).await.ok();
+            (job, deadline.max(Instant::now() + LEAST))
+        }
+    };
+    let job = job.or_else(|| {
+        following.job_without_record(Conclusion::Failure, "rungate broke down before there was a verdict.")
+    });
+    let Some(mut job) = job else { return Delivery::failed("there is nothing to say") };
+    let hurried = *following.cancelled.borrow();
+    if hurried {
+        deadline = deadline.min(Instant::now() + HURRY);
+    }
+    // What went wrong before is tried once more with all that is known now.
+    if state.opened.is_some() {
+        state.trouble = None;
+    }
+    state.finish(job.annotations());
+    let last = if hurried { PAUSE } else { LAST };
+    let each = if hurried { EACH } else { TIME };
+    let ending = Ending { deadline, last, each, cancelled: (!hurried).then(|| following.cancelled.clone()) };
+    end(api, &following.subject, &mut job, &mut state, ending).await;
+    delivery(state)
+}
+
+/// Delivers `job` to a new check run or, with `look`, to the one that an earlier delivery has left.
+pub async fn deliver(
+    api: &impl Api,
+    subject: &Subject,
+    mut job: Job,
+    look: bool,
+    cancelled: Option<Cancelled>,
+) -> Delivery {
+    let mut state = State::new(&subject.external_id, look);
+    state.finish(job.annotations());
+    let ending = Ending { deadline: Instant::now() + TIME, last: LAST, each: TIME, cancelled };
+    end(api, subject, &mut job, &mut state, ending).await;
+    delivery(state)
+}
+
+fn delivery(state: State) -> Delivery {
+    let check_run = if state.is_delivered() { Delivered::Delivered } else { Delivered::Failed };
+    let reason = state.trouble.map(|why| match state.left_out {
+        0 => why,
+        count => format!("{count} annotations are missing: {why}"),
+    });
+    let (check_run_id, html_url) = state.opened.map_or((None, None), |run| (Some(run.id), run.html_url));
+    Delivery { check_run, check_run_id, html_url, reason }
+}
+
+enum Waited {
+    Over(Option<Job>),
+    /// Since then there is a hurry.
+    Cancelled(Instant),
+}
+
+/// Opens the check run and tells how the run stands until it is over or cancelled.
+async fn wait(api: &impl Api, following: &mut Following, state: &mut State) -> Waited {
+    if let Some(waited) = open(api, following, state).await {
+        return waited;
+    }
+    let mut ticks = interval_at(Instant::now() + following.progress, following.progress);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut news, mut events_come) = (false, true);
+    loop {
+        tokio::select! {
+            biased;
+            () = cancelled(&mut following.cancelled) => return Waited::Cancelled(Instant::now()),
+            job = &mut following.job => return Waited::Over(job.ok()),
+            event = following.events.recv(), if events_come => match event {
+                Some(event) => {
+                    following.live.take(event);
+                    news = true;
+                }
+                None => events_come = false,
+            },
+            _ = ticks.tick(), if news => {
+                news = false;
+                let (Some(Opened { id, .. }), false) = (&state.opened, api.is_pressed()) else { continue };
+                let (live, registry) = (&following.live, &following.registry);
+                let call = progress(*id, &live.title(), live.page(registry), registry);
+                tokio::select! {
+                    biased;
+                    () = cancelled(&mut following.cancelled) => return Waited::Cancelled(Instant::now()),
+                    job = &mut following.job => return Waited::Over(job.ok()),
+                    // It is news only: when it does not arrive, the next one will.
+                    _ = api.call(&call, Instant::now() + following.progress) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Opens the check run. A creation that is on its way is not broken off at once when the run ends meanwhile: whether it was
+/// done would have to be found out.
+async fn open(api: &impl Api, following: &mut Following, state: &mut State) -> Option<Waited> {
+    let mut waited = None;
+    while state.opened.is_none() && *state.next() != Next::Nothing && waited.is_none() {
+        let Following { subject, live, job, cancelled: signal, registry, .. } = &mut *following;
+        let next = state.next().clone();
+        let came = begin(api, subject, &next, state.tries(), live, registry);
+        tokio::pin!(came);
+        let mut limit = Instant::now() + TIME;
+        let mut hurried = false;
+        let came = loop {
+            tokio::select! {
+                biased;
+                came = &mut came => break came,
+                () = cancelled(signal), if !hurried => {
+                    hurried = true;
+                    waited.get_or_insert(Waited::Cancelled(Instant::now()));
+                    limit = Instant::now() + EACH;
+                }
+                job = &mut *job, if waited.is_none() => {
+                    waited = Some(Waited::Over(job.ok()));
+                    limit = Instant::now() + LAST;
+                }
+                () = sleep_until(limit) => break Came::Doubt("the creation was not answered in time".to_owned()),
+            }
+        };
+        state.came(came);
+    }
+    waited
+}
+
+/// Creates the run, or looks for the one that may have been created.
+async fn begin(
+    api: &impl Api,
+    subject: &Subject,
+    next: &Next,
+    tries: u32,
+    live: &Live,
+    registry: &Registry,
+) -> Came {
+    let deadline = Instant::now() + TIME;
+    pause(tries, deadline).await;
+    let call = if *next == Next::Find {
+        subject.find(api.app_id().await, registry)
+    } else {
+        subject.create(&live.title(), live.page(registry), registry)
+    };
+    api.call(&call, deadline).await
+}
+
+async fn pause(tries: u32, deadline: Instant) {
+    if tries > 0 {
+        sleep_until(deadline.min(Instant::now() + PAUSE * tries)).await;
+    }
+}
+
+/// In what time a delivery is to end.
+struct Ending {
+    deadline: Instant,
+    /// How much of it is kept for the conclusion.
+    last: Duration,
+    /// How long one request may take.
+    each: Duration,
+    /// What may shorten it.
+    cancelled: Option<Cancelled>,
+}
+
+impl Ending {
+    const fn hurried(deadline: Instant) -> Self {
+        Self { deadline, last: Duration::ZERO, each: EACH, cancelled: None }
+    }
+}
+
+/// Goes on until everything was said, or cannot be.
+async fn end(api: &impl Api, subject: &Subject, job: &mut Job, state: &mut State, mut ending: Ending) {
+    while *state.next() != Next::Nothing {
+        let is_last = !matches!(state.next(), Next::Send(_) | Next::Count);
+        let deadline = if is_last { ending.deadline } else { ending.deadline - ending.last };
+        if Instant::now() >= deadline {
+            if is_last {
+                return state.end("the time for the delivery was up".to_owned());
+            }
+            state.hurry("the time for the delivery was up");
+            continue;
+        }
+        let call = match call(api, subject, job, state).await {
+            Ok(call) => call,
+            Err(why) => {
+                state.came(Came::Refused(why));
+                continue;
+            }
+        };
+        let (signal, each) = (&mut ending.cancelled, ending.each);
+        let tries = state.tries();
+        let made = async {
+            pause(tries, deadline).await;
+            let deadline = deadline.min(Instant::now() + each);
+            let made = timeout_at(deadline, api.call(&call, deadline)).await;
+            made.unwrap_or_else(|_| Came::Doubt("the time for the delivery was up".to_owned()))
+        };
+        let came = match signal {
+            None => made.await,
+            Some(signal) => tokio::select! {
+                biased;
+                () = cancelled(signal) => Came::Doubt("the run was cancelled".to_owned()),
+                came = made => came,
+            },
+        };
+        if ending.cancelled.as_ref().is_some_and(|signal| *signal.borrow()) {
+            ending.cancelled = None;
+            ending.deadline = ending.deadline.min(Instant::now() + HURRY);
+            ending.last = Duration::ZERO;
+            ending.each = EACH;
+            state.came(came);
+            state.hurry("the run was cancelled");
+            continue;
+        }
+        state.came(came);
+    }
+}
+
+/// The request that comes next.
+async fn call(api: &impl Api, subject: &Subject, job: &mut Job, state: &State) -> Result<Call, String> {
+    let opened = state.opened.as_ref();
+    let (id, concluded) = opened.map_or((0, false), |opened| (opened.id, opened.concluded));
+    let registry = job.registry().clone();
+    Ok(match state.next() {
+        Next::Create | Next::Nothing => {
+            subject.create("running", "The run has begun.\n".to_owned(), &registry)
+        }
+        Next::Find => subject.find(api.app_id().await, &registry),
+        Next::Send(range) => job
+            .batch(id, range.clone(), concluded)
+            .map_err(|error| format!("the findings cannot be read: {error}"))?,
+        Next::Count => Call::Get { id },
+        Next::Conclude => job.conclude(id, state.left_out, state.trouble.as_deref()),
+    })
+}
+
+impl Following {
+    fn job_without_record(&self, conclusion: Conclusion, text: &str) -> Option<Job> {
+        let text = format!("{text}\n\n{}", self.live.page(&self.registry));
+        Job::without_verdict(conclusion, &self.live.title(), text, &[], &self.registry).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! What a record says of its check run: what it is to be, and what became of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::model::SummarySection;
+
+/// What the check run of a run is to be; with the rest of the record all that it takes to deliver it later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRunPlan {
+    /// Its name.
+    pub name: String,
+    /// Where its details are, such as the page of the job.
+    pub details_url: Option<String>,
+    /// Most annotations.
+    pub max_annotations: u32,
+    /// Sections of its summary, in order.
+    pub summary: Vec<SummarySection>,
+}
+
+/// Whether there is a check run that says what the record says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivered {
+    /// There is none, and none was wanted.
+    #[default]
+    None,
+    /// It is wanted, and nothing more is known: the delivery has not ended, or was killed.
+    Pending,
+    /// There is.
+    Delivered,
+    /// It could not be made, or not all of it.
+    Failed,
+}
+
+/// What became of the delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Whether there is a check run.
+    pub check_run: Delivered,
+    /// Its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_run_id: Option<u64>,
+    /// Its page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html_url: Option<String>,
+    /// Why there is none, or not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Delivery {
+    /// None, because of `reason`.
+    #[must_use]
+    pub fn none(reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..Self::default() }
+    }
+
+    /// One that failed because of `reason`.
+    #[must_use]
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self { check_run: Delivered::Failed, ..Self::none(reason) }
+    }
+
+    /// One that is to come.
+    #[must_use]
+    pub fn pending() -> Self {
+        Self { check_run: Delivered::Pending, ..Self::default() }
+    }
+}

@@ -1,0 +1,101 @@
+//! What holds a child to its limits beside the kernel's own: a control group, and a watchdog for what no group limits.
+
+use std::os::fd::AsFd;
+
+use nix::sys::statvfs::fstatvfs;
+use tokio::time::Instant;
+
+use crate::clock::readable;
+use crate::manifest::fields::bytes;
+use crate::sandbox::cgroup::{CgroupError, Cgroups, Controller, Group, GroupLimits};
+use crate::sandbox::confinement::{Confinement, KernelLimits, Tier};
+use crate::sandbox::usage::{PERIOD, Watchdog};
+
+/// Processes of ours in a child's group: the helper, and the first process of the namespace.
+const OWN_PROCESSES: u32 = 2;
+
+/// Keeps one child within its limits.
+#[derive(Debug)]
+pub(super) struct Warden {
+    limits: Option<KernelLimits>,
+    watchdog: Watchdog,
+    group: Option<Group>,
+    next: Instant,
+}
+
+impl Warden {
+    /// For a child that is confined so; one that is not has no limits.
+    ///
+    /// # Errors
+    /// Fails when a limit that the host can enforce cannot be set.
+    pub(super) fn of(
+        confinement: Option<&Confinement>,
+        cgroups: Option<&Cgroups>,
+    ) -> Result<Self, CgroupError> {
+        let next = Instant::now() + PERIOD;
+        let (Some(confinement), Some(cgroups)) = (confinement, cgroups) else {
+            return Ok(Self { limits: None, watchdog: Watchdog::default(), group: None, next });
+        };
+        let limits = confinement.limits;
+        let group = cgroups.create(GroupLimits {
+            memory: Some(limits.memory),
+            processes: Some(limits.processes.saturating_add(OWN_PROCESSES)),
+        })?;
+        let holds = |controller| group.is_some() && cgroups.controllers().contains(&controller);
+        let watchdog = Watchdog {
+            memory: (!holds(Controller::Memory)).then_some(limits.memory),
+            // In a namespace of its own the kernel counts the child's processes by themselves.
+            processes: (!holds(Controller::Pids) && confinement.tier == Tier::Landlock)
+                .then_some(limits.processes),
+        };
+        Ok(Self { limits: Some(limits), watchdog, group, next })
+    }
+
+    /// The group that the child belongs in.
+    pub(super) const fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
+    }
+
+    /// When the next look is due; never where the kernel watches everything.
+    pub(super) fn due(&self) -> Option<Instant> {
+        (self.watchdog != Watchdog::default()).then_some(self.next)
+    }
+
+    /// Looks at what is below `helper`, when that is due. Says which limit is exceeded.
+    pub(super) fn look(&mut self, helper: i32) -> Option<String> {
+        let now = Instant::now();
+        if self.due().is_none_or(|due| now < due) {
+            return None;
+        }
+        let exceeded = self.watchdog.look(helper);
+        // Counted from the end of the look, which takes its time on a host with many processes.
+        self.next = Instant::now() + PERIOD;
+        exceeded.map(|exceeded| exceeded.to_string())
+    }
+
+    /// Says that a process of the child was ended because it had computed for long enough.
+    pub(super) fn cpu_time_is_up(&self) -> String {
+        match self.limits {
+            Some(limits) => format!("CPU time limit of {} exceeded (SIGXCPU)", readable(limits.cpu)),
+            None => "ended by SIGXCPU".to_owned(),
+        }
+    }
+
+    /// What the kernel's own limits did to a child that failed and is dead. `private` is a folder in its private space.
+    pub(super) fn post_mortem(&self, private: Option<&impl AsFd>) -> Option<String> {
+        let limits = self.limits?;
+        let events = self.group.as_ref().map(Group::events).unwrap_or_default();
+        if events.oom_kills > 0 {
+            return Some(format!("memory limit of {} exceeded (cgroup)", bytes(limits.memory)));
+        }
+        if events.processes_refused > 0 {
+            return Some(format!("limit of {} processes reached (cgroup)", limits.processes));
+        }
+        let space = fstatvfs(private?.as_fd()).ok()?;
+        if space.blocks() > 0 && space.blocks_available() == 0 {
+            return Some(format!("its private space of {} is full", bytes(limits.scratch)));
+        }
+        (space.files() > 0 && space.files_available() == 0)
+            .then(|| format!("its private space holds no more than {} files", limits.inodes))
+    }
+}
