@@ -37,7 +37,11 @@ commands:
   check:
     name: Tide tables
     steps:
-      - {id: fetch, needs: [], script: tools/fetch.sh, retry: {attempts: 3, on: [75]}}
+      - id: fetch
+        needs: []
+        script: tools/fetch.sh
+        retry: {attempts: 3, on: [75]}
+        sandbox: {write: [build]}
       - id: schema
         needs: []
         script: tools/schema.py
