@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use crate::clock::readable;
 use crate::finding::Finding;
-use crate::page::words::{counted, cut, is_invisible, outcome, place};
+use crate::page::words::{counted, cut, outcome, place};
 use crate::record::{Conclusion, Record, StepRecord};
 use crate::redact::Registry;
+use crate::redact::terminal::is_invisible;
 
 /// Longest text in a cell of a table, in bytes before it is escaped.
 const MAX_CELL: usize = 500;

@@ -60,12 +60,16 @@ struct Suppressing<'p> {
 }
 
 /// The first report of a finding.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct First {
     /// Its fingerprint, as a number.
     fingerprint: u128,
     /// Index of its step in the plan.
     step: u32,
+    /// Whether it is accepted and counts nowhere, whoever reports it.
+    accepted: bool,
+    /// Gates that counted it for another step than the first.
+    further: Vec<usize>,
 }
 
 impl<'p> Tally<'p> {
@@ -107,14 +111,17 @@ impl<'p> Tally<'p> {
     /// this step and did not look at the other one counts it now.
     pub fn again(&mut self, finding: &Finding, step: &StepId) -> Option<String> {
         let key = identity(finding)?;
-        let first = *self.seen.get(&key)?;
-        let of_first = &self.plan.steps.get(first.step as usize)?.id;
+        let first = self.seen.get_mut(&key)?;
         let fingerprint = format!("{:032x}", first.fingerprint);
-        if of_first != step {
-            let others = self.looking.get(of_first).cloned().unwrap_or_default();
-            let mine = self.looking.get(step).cloned().unwrap_or_default();
+        if !first.accepted {
+            let of_first = self.plan.steps.get(first.step as usize).map(|step| &step.id);
+            let counted = of_first.and_then(|step| self.looking.get(step)).map_or(&[][..], Vec::as_slice);
+            let mine = self.looking.get(step).map_or(&[][..], Vec::as_slice);
+            let new = |gate: &&usize| !counted.contains(gate) && !first.further.contains(gate);
+            let gates: Vec<usize> = mine.iter().filter(new).copied().collect();
+            first.further.extend(&gates);
             let known = Finding { fingerprint: fingerprint.clone(), ..finding.clone() };
-            for gate in mine.into_iter().filter(|gate| !others.contains(gate)) {
+            for gate in gates {
                 self.count(gate, &known, step);
             }
         }
@@ -124,8 +131,9 @@ impl<'p> Tally<'p> {
     /// Counts `finding` of `step`, which has its fingerprint. `ignored` is the reason that a comment in the source gives
     /// for accepting it.
     pub fn add(&mut self, finding: &Finding, step: &StepId, ignored: Option<String>) -> Fate {
-        self.remember(finding, step);
-        if let Some(reason) = ignored.or_else(|| self.suppressed(finding)) {
+        let accepted = ignored.or_else(|| self.suppressed(finding));
+        self.remember(finding, step, accepted.is_some());
+        if let Some(reason) = accepted {
             return Fate::Suppressed { reason };
         }
         for gate in self.looking.get(step).cloned().unwrap_or_default() {
@@ -172,13 +180,13 @@ impl<'p> Tally<'p> {
         notices.collect()
     }
 
-    fn remember(&mut self, finding: &Finding, step: &StepId) {
+    fn remember(&mut self, finding: &Finding, step: &StepId, accepted: bool) {
         let index = self.plan.steps.iter().position(|planned| planned.id == *step);
         let fingerprint = u128::from_str_radix(&finding.fingerprint, 16);
         if let (Some(key), Some(Ok(step)), Ok(fingerprint)) =
             (identity(finding), index.map(u32::try_from), fingerprint)
         {
-            self.seen.insert(key, First { fingerprint, step });
+            self.seen.insert(key, First { fingerprint, step, accepted, further: Vec::new() });
         }
     }
 

@@ -64,12 +64,6 @@ pub fn cut(text: &mut String, most: usize) {
     }
 }
 
-/// Characters that change the order or the look of their neighbours without being seen.
-#[must_use]
-pub fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,7 +41,7 @@ mod xml;
 use std::io::{self, Read};
 
 use crate::finding::Finding;
-pub use crate::finding::test::{Test, TestOutcome};
+use crate::finding::test::Test;
 use crate::manifest::model::Parser;
 use crate::parse::errorformat::Errorformat;
 use crate::parse::lines::LineSplitter;

@@ -6,12 +6,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::finding::test::{Test, TestOutcome};
 use crate::finding::{Finding, Level};
+use crate::parse::Item;
 use crate::parse::options::{MAX_MESSAGE, Options};
 use crate::parse::output::{self, Output, plain};
 use crate::parse::stack;
 use crate::parse::text;
-use crate::parse::{Item, Test, TestOutcome};
 
 /// Most text of one failure that is looked at, in bytes. What is shown is cut shorter.
 pub(super) const MAX_TEXT: usize = 2 * MAX_MESSAGE;

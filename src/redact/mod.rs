@@ -11,7 +11,7 @@ pub mod writer;
 mod matcher;
 mod shapes;
 mod stream;
-mod terminal;
+pub(crate) mod terminal;
 mod variants;
 
 use std::borrow::Cow;

@@ -46,7 +46,7 @@ fn end_line(out: &mut String, colored: &mut bool) {
 }
 
 /// Whether `c` reorders what stands around it, or is something else that nobody sees.
-const fn is_invisible(c: char) -> bool {
+pub(crate) const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 

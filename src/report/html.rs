@@ -12,9 +12,9 @@ use crate::clock::readable;
 use crate::finding::test::{Test, TestOutcome};
 use crate::finding::{Finding, Level};
 use crate::page::words::cut;
-use crate::page::words::is_invisible;
 use crate::page::words::{counted, outcome};
 use crate::record::{Record, SandboxReport, StepRecord};
+use crate::redact::terminal::is_invisible;
 use crate::workspace::sources::Sources;
 
 /// Most findings on the page.

@@ -3,8 +3,8 @@
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::finding::Level;
-use crate::page::words::is_invisible;
 use crate::record::{Conclusion, Outcome, StepRecord};
+use crate::redact::terminal::is_invisible;
 
 /// What the reader's screen can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -70,6 +70,27 @@ fn what_two_steps_report_is_one_finding_and_each_gate_counts_it_once() {
 }
 
 #[test]
+fn a_third_report_is_not_counted_again_and_an_accepted_one_nowhere() {
+    let plan = planned(
+        "steps:\n  - {id: a, needs: [], run: 'true'}\n  - {id: b, needs: [], run: 'true'}\n  \
+         - {id: c, needs: [], run: 'true'}\n\
+         gates:\n  - {id: ga, needs: [a], fail-on: warning}\n  - {id: gbc, needs: [b, c], fail-on: warning}\n",
+    );
+    let mut tally = Tally::new(&plan);
+    for step in ["a", "b", "c"] {
+        hear(&mut tally, step, finding("x.py", 3, "m"));
+    }
+    assert_eq!(warnings(&tally), [1, 1]);
+
+    let mut tally = Tally::new(&plan);
+    let mut accepted = finding("x.py", 3, "m");
+    Fingerprints::default().assign(&mut accepted, None);
+    tally.add(&accepted, &id("a"), Some("measured".to_owned()));
+    hear(&mut tally, "b", finding("x.py", 3, "m"));
+    assert_eq!(warnings(&tally), [0, 0]);
+}
+
+#[test]
 fn a_baseline_takes_out_what_it_knows_and_tells_what_is_gone() {
     let mut plan = plan();
     let mut known = finding("x.py", 3, "known");

@@ -10,6 +10,7 @@ mod scope;
 
 use std::io::{self, Read};
 
+use crate::finding::test::{Test, TestOutcome};
 use crate::finding::{Finding, Level};
 use crate::parse::lines::LineSplitter;
 use crate::parse::options::Options;
@@ -18,7 +19,7 @@ use crate::parse::tap::line::{Directive, Line, Point};
 use crate::parse::tap::scope::{Child, OpenPoint, Scope};
 use crate::parse::test_case::{self, Failure, MAX_TEXT, TestCase};
 use crate::parse::text::Decoded;
-use crate::parse::{Item, ParseError, Test, TestOutcome};
+use crate::parse::{Item, ParseError};
 
 /// Tool of a finding when the manifest names none.
 const TOOL: &str = "tap";
