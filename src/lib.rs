@@ -24,12 +24,14 @@ pub mod parse;
 pub mod plan;
 
 // Floor 3: one outside thing each.
+pub mod append;
 pub mod gate;
 pub mod http;
 pub mod sandbox;
 
-// Floor 4: GitHub and the workspace.
+// Floor 4: GitHub, the journal and the workspace.
 pub mod github;
+pub mod journal;
 pub mod workspace;
 
 // Floor 5: doing and telling.
