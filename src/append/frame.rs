@@ -35,7 +35,10 @@ impl Check {
         for (byte, pair) in kept.iter_mut().zip(text.chunks_exact(2)) {
             // Capital letters are not ours.
             let digit = |at: u8| {
-                char::from(at).to_digit(16).filter(|_| !at.is_ascii_uppercase()).and_then(|it| it.try_into().ok())
+                char::from(at)
+                    .to_digit(16)
+                    .filter(|_| !at.is_ascii_uppercase())
+                    .and_then(|it| it.try_into().ok())
             };
             let (high, low): (u8, u8) = (digit(pair[0])?, digit(pair[1])?);
             *byte = high << 4 | low;
@@ -107,7 +110,10 @@ mod tests {
         let texts: Vec<&str> = std::str::from_utf8(&lines).unwrap().lines().collect();
         for (text, check) in texts.iter().zip([first, second]) {
             let line: serde_json::Value = serde_json::from_str(text).unwrap();
-            assert_eq!((line[0].as_str().unwrap(), line[1]["a"].as_u64()), (check.to_string().as_str(), Some(1)));
+            assert_eq!(
+                (line[0].as_str().unwrap(), line[1]["a"].as_u64()),
+                (check.to_string().as_str(), Some(1))
+            );
             assert_eq!(text.len() + 1, line_length(7));
         }
     }

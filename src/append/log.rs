@@ -36,8 +36,8 @@ pub enum AppendError {
         /// Where the first line begins that is not whole.
         offset: u64,
     },
-    /// Another file has taken its place.
-    #[error("{} was replaced or removed while it was in use", path.display())]
+    /// Another file has taken its place, or somebody has changed it without holding it.
+    #[error("{} was replaced, removed or changed by somebody else while it was in use", path.display())]
     Replaced {
         /// The file.
         path: PathBuf,
@@ -181,6 +181,15 @@ impl Log {
         Ok(Held { log: self, cut: seen.torn })
     }
 
+    /// Whether the file is where it was left: it has a name, and nobody who does not heed the lock has added to it.
+    fn is_still_ours(&self) -> Result<(), AppendError> {
+        let metadata = self.file.metadata().map_err(failed("look at", &self.path))?;
+        if metadata.nlink() > 0 && metadata.len() == self.mark.offset {
+            return Ok(());
+        }
+        Err(AppendError::Replaced { path: self.path.clone() })
+    }
+
     /// Keeps space free behind the end, where the file system can. When it cannot, nobody is worse off than without.
     fn reserve(&mut self) {
         if self.reserve == 0 || self.mark.offset + self.reserve / 2 <= self.reserved {
@@ -215,6 +224,7 @@ impl Held {
         for record in records {
             check = encode(check, record, &mut lines)?;
         }
+        log.is_still_ours()?;
         log.reserve();
         let begin = log.mark.offset;
         let written = log.file.write_all_at(&lines, begin).map_err(failed("write to", &log.path));

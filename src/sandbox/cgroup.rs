@@ -169,6 +169,17 @@ impl Cgroups {
     }
 }
 
+/// Kills and removes the group at `path`, where it is one whose executor is gone. Says whether it was.
+#[must_use]
+pub fn end_stale(path: &Path) -> bool {
+    let is_ours = path.file_name().and_then(|name| name.to_str()).is_some_and(is_stale);
+    let is_group = is_ours && path.is_absolute() && path.join("cgroup.procs").is_file();
+    if is_group {
+        Group { path: path.to_owned() }.close();
+    }
+    is_group
+}
+
 /// A group of our own, removed with whatever is in it when this value goes.
 #[derive(Debug)]
 pub struct Group {
@@ -176,6 +187,12 @@ pub struct Group {
 }
 
 impl Group {
+    /// Its folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Moves a process in. What it starts from then on is in the group, too.
     ///
     /// # Errors
@@ -272,7 +289,7 @@ fn owner() -> String {
 }
 
 /// Number of this process's namespace of process ids.
-fn namespace() -> u64 {
+pub(super) fn namespace() -> u64 {
     let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
     let digits = link.to_str().and_then(|text| text.strip_prefix("pid:[")?.strip_suffix(']'));
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)

@@ -37,6 +37,7 @@ mod payload;
 mod privileges;
 pub mod probe;
 pub mod processes;
+pub mod remains;
 pub mod seccomp;
 pub mod sockets;
 pub mod spec;

@@ -60,7 +60,7 @@ pub(crate) struct Stat {
     parent: i32,
     group: i32,
     flags: u32,
-    started_ticks: u64,
+    pub(crate) started_ticks: u64,
     /// Threads, the first one included.
     pub(crate) threads: u32,
     /// Resident memory, in pages.

@@ -65,7 +65,8 @@ fn damage_before_whole_lines_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(&folder, &["one", "two", "three"]);
     let whole = std::fs::read(&path).unwrap();
-    let last = whole.len() - 1 - whole[..whole.len() - 1].iter().rev().position(|&byte| byte == b'\n').unwrap();
+    let last =
+        whole.len() - 1 - whole[..whole.len() - 1].iter().rev().position(|&byte| byte == b'\n').unwrap();
     for at in 0..last {
         let mut damaged = whole.clone();
         damaged[at] ^= 1;
@@ -134,6 +135,20 @@ fn a_file_that_was_replaced_is_not_added_to() {
     assert!(matches!(log.hold(|_, _| ()), Err(AppendError::Replaced { .. })));
     std::os::unix::fs::symlink(folder.path().join("gone"), &path).unwrap();
     assert!(Log::open(&path, 0).is_err(), "a link is not followed");
+}
+
+#[test]
+fn a_writer_that_was_overtaken_writes_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, &["a"]);
+    let mut late = hold(&path);
+    // As on a file system that has lost the lock.
+    late.log.file.unlock().unwrap();
+    let mut other = hold(&path);
+    other.append(&[b"b"]).unwrap();
+    assert!(matches!(late.append(&[b"c"]), Err(AppendError::Replaced { .. })));
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(other.append(&[b"d"]), Err(AppendError::Replaced { .. })));
 }
 
 #[test]
