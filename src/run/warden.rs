@@ -11,8 +11,8 @@ use crate::sandbox::cgroup::{CgroupError, Cgroups, Controller, Group, GroupLimit
 use crate::sandbox::confinement::{Confinement, KernelLimits, Tier};
 use crate::sandbox::usage::{PERIOD, Watchdog};
 
-/// Processes of ours in a child's group: the helper, and the first process of the namespace.
-const OWN_PROCESSES: u32 = 2;
+/// Processes of ours in a child's group: the first process of its namespace.
+const OWN_PROCESSES: u32 = 1;
 
 /// Keeps one child within its limits.
 #[derive(Debug)]

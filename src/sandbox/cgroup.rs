@@ -1,17 +1,20 @@
 //! Control groups (version 2): limits that hold for all processes of a step together, and a kill that none escapes.
 //!
-//! The executor makes a group a step beside or below its own, moves the helper in before that has started anything, and
-//! removes the group when the step is over. What the host does not delegate is named with what would mend it. Must not know
+//! The executor makes a group a step beside or below its own, hands it to the helper, which creates the step's first
+//! process in it, and removes the group when the step is over. What the host does not delegate is named with what would mend it. Must not know
 //! what a limit is for; reads and writes only below a root that tests put elsewhere.
 
 use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 
 use crate::sandbox::processes;
 
@@ -74,7 +77,7 @@ pub struct Cgroups {
 pub struct GroupLimits {
     /// Bytes of memory, page cache included; swap is not used.
     pub memory: Option<u64>,
-    /// Processes and threads, the helper's own included by whoever sets it.
+    /// Processes and threads, the first process of a namespace included by whoever sets it.
     pub processes: Option<u32>,
 }
 
@@ -193,12 +196,17 @@ impl Group {
         &self.path
     }
 
-    /// Moves a process in. What it starts from then on is in the group, too.
+    /// Its folder, for whoever creates a process in it.
     ///
     /// # Errors
     /// Returns the kernel's word.
-    pub fn add(&self, pid: i32) -> Result<(), CgroupError> {
-        self.set("cgroup.procs", &pid.to_string())
+    pub fn open(&self) -> Result<OwnedFd, CgroupError> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        open(&self.path, flags, Mode::empty()).map_err(|errno| CgroupError {
+            what: "open",
+            path: self.path.clone(),
+            source: errno.into(),
+        })
     }
 
     /// Kills everything in the group at once: no fork gets away.
@@ -260,20 +268,9 @@ impl Drop for Group {
     }
 }
 
-/// Removes the groups of an executor that was killed, its helper's own first. For that helper. Where the parent group
-/// takes no process, the next executor's sweep does it.
+/// Removes the groups of an executor that was killed. For its helper, when nothing of its own is left.
 pub(crate) fn clean_up() {
-    leave();
     let _count = Cgroups::of_this_host().sweep();
-}
-
-/// Takes this process out of a group that is ours.
-fn leave() {
-    let Ok(place) = host::locate(Path::new("/")) else { return };
-    let ours =
-        place.own.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
-    let Some(parent) = place.own.parent().filter(|_| ours) else { return };
-    let _ = write(&parent.join("cgroup.procs"), &std::process::id().to_string());
 }
 
 /// Writes to a file that the kernel made. Each write is a request, so the whole value must go at once.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Write as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -66,7 +66,7 @@ pub enum SpawnError {
     /// The launch cannot be compiled for this host.
     #[error(transparent)]
     Launch(#[from] CompileError),
-    /// It cannot be moved into its control group.
+    /// Its control group cannot be used.
     #[error(transparent)]
     Group(#[from] CgroupError),
     /// The host refused something that every child needs.
@@ -137,27 +137,24 @@ impl Sandbox {
         self.spawn_in(launch, None)
     }
 
-    /// Starts `launch` in the control group `group`, helper and all.
+    /// Starts `launch` in the control group `group`: everything but the helper is in it from its first moment.
     ///
     /// # Errors
-    /// Fails as [`Sandbox::spawn`] does, and when the helper cannot be moved into the group.
+    /// Fails as [`Sandbox::spawn`] does, and when the group cannot be opened.
     pub fn spawn_in(&self, launch: &Launch, group: Option<&Group>) -> Result<Child, SpawnError> {
         let ready = self.take_ready();
         // The helper gets going while the rest is done here.
         let ready = if ready.is_none() { Some(self.start_helper()?) } else { ready };
         let spec = sealed(&self.compile(launch)?.encode())?;
-        // Before it knows what to start, so that nothing of it is ever outside.
-        let join = |child: &Child| group.map_or(Ok(()), |group| group.add(child.helper()));
+        let group = group.map(Group::open).transpose()?;
         // One that has died while it waited is no reason to fail: another one is started.
         if let Some(ready) = ready
-            && join(&ready).is_ok()
-            && ready.hand_over(&spec).is_ok()
+            && ready.hand_over(&spec, group.as_ref()).is_ok()
         {
             return Ok(ready);
         }
         let child = self.start_helper()?;
-        join(&child)?;
-        child.hand_over(&spec).map_err(host("hand over the launch spec"))?;
+        child.hand_over(&spec, group.as_ref()).map_err(host("hand over the launch spec"))?;
         Ok(child)
     }
 
@@ -191,7 +188,7 @@ impl Sandbox {
     /// Starts what is compiled already.
     pub(crate) fn spawn_spec(&self, spec: &Spec) -> Result<Child, SpawnError> {
         let child = self.start_helper()?;
-        child.hand_over(&sealed(&spec.encode())?).map_err(host("hand over the launch spec"))?;
+        child.hand_over(&sealed(&spec.encode())?, None).map_err(host("hand over the launch spec"))?;
         Ok(child)
     }
 
@@ -286,10 +283,10 @@ impl Child {
         self.process.id().cast_signed()
     }
 
-    /// Gives the helper what it is to start.
-    fn hand_over(&self, spec: &OwnedFd) -> Result<(), Errno> {
+    /// Gives the helper what it is to start, and the folder of the control group that it belongs in.
+    fn hand_over(&self, spec: &OwnedFd, group: Option<&OwnedFd>) -> Result<(), Errno> {
         let word = [IoSlice::new(b"s")];
-        let descriptors = [spec.as_raw_fd()];
+        let descriptors: Vec<RawFd> = [Some(spec), group].into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
         let message = [ControlMessage::ScmRights(&descriptors)];
         sendmsg::<()>(self.control.as_raw_fd(), &word, &message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
     }

@@ -8,7 +8,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{IoSliceMut, Read as _, Seek as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
@@ -119,7 +119,7 @@ fn help(status: OwnedFd, control: &OwnedFd) -> ExitCode {
         let _ = pipe.write_all(&word.encode());
     };
     let done = prepare().and_then(|signals| match receive(control)? {
-        Some(spec) => supervise(&read(spec)?, &status, control, &signals),
+        Some((spec, group)) => supervise(&read(spec)?, group, &status, control, &signals),
         // Nobody needed us after all.
         None => Ok(ExitCode::SUCCESS),
     });
@@ -129,9 +129,10 @@ fn help(status: OwnedFd, control: &OwnedFd) -> ExitCode {
     })
 }
 
-/// Starts what the spec says and stays until nothing of it is left.
+/// Starts what the spec says, in `group` when there is one, and stays until nothing of it is left.
 fn supervise(
     spec: &Spec,
+    group: Option<OwnedFd>,
     status: &File,
     control: &OwnedFd,
     signals: &SignalFd,
@@ -141,14 +142,15 @@ fn supervise(
         let _ = pipe.write_all(&word.encode());
     };
     if let Some(Confined { world: Some(world), .. }) = &spec.confined {
-        let first = First::start(spec, world, status, control)?;
+        let first = First::start(spec, world, group, status, control)?;
         return Ok(accompany(&first, control, signals, &say));
     }
     let reach = match &spec.confined {
         Some(_) => Reach::of_this_process(),
         None => Reach::Unknown,
     };
-    let payload = start_payload(spec, &Landlocked::open(spec)?)?;
+    let payload = start_payload(spec, &Landlocked::open(spec)?, group.as_ref().map(AsFd::as_fd))?;
+    drop(group);
     say(Status::Started { pid: payload.as_raw(), proc: Proc::Host });
     Helper { payload, reach, reaped: false }.attend(control, signals, &say);
     Ok(ExitCode::SUCCESS)
@@ -164,11 +166,12 @@ fn prepare() -> Result<SignalFd, SetupError> {
     watch_signals().map_err(failed(Call::Signals))
 }
 
-/// Waits for the spec. Nothing when the executor has closed the socket instead.
-fn receive(control: &OwnedFd) -> Result<Option<OwnedFd>, SetupError> {
+/// Waits for the spec, and for the folder of the control group that it is to run in. Nothing when the executor has closed
+/// the socket instead.
+fn receive(control: &OwnedFd) -> Result<Option<(OwnedFd, Option<OwnedFd>)>, SetupError> {
     let mut word = [0];
     let mut parts = [IoSliceMut::new(&mut word)];
-    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let mut space = nix::cmsg_space!([RawFd; 2]);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = loop {
         match recvmsg::<()>(control.as_raw_fd(), &mut parts, Some(&mut space), flags) {
@@ -179,16 +182,14 @@ fn receive(control: &OwnedFd) -> Result<Option<OwnedFd>, SetupError> {
     if message.bytes == 0 {
         return Ok(None);
     }
-    let mut received = message.cmsgs().map_err(failed(Call::ReadSpec))?.filter_map(|message| match message {
-        ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
-        _ => None,
+    let mut received = message.cmsgs().map_err(failed(Call::ReadSpec))?.flat_map(|message| match message {
+        ControlMessageOwned::ScmRights(descriptors) => descriptors,
+        _ => Vec::new(),
     });
-    let Some(spec) = received.next() else {
-        // An order before there was anything to start: the answer to any of them is to end.
-        return Ok(None);
-    };
-    // SAFETY: the kernel has just made this descriptor for us, and there is room for one only.
-    Ok(Some(unsafe { OwnedFd::from_raw_fd(spec) }))
+    // SAFETY: the kernel has just made these descriptors for us, and each is taken once.
+    let mut next = || received.next().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    // Without one this is an order before there was anything to start: the answer to any of them is to end.
+    Ok(next().map(|spec| (spec, next())))
 }
 
 fn read(spec: OwnedFd) -> Result<Spec, SetupError> {

@@ -22,6 +22,7 @@
 
 pub mod cgroup;
 pub mod child;
+mod clone;
 pub mod compile;
 pub mod confinement;
 pub mod host;

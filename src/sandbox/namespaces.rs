@@ -12,11 +12,12 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -24,8 +25,9 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, send, sendmsg, socketpair,
 };
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, pipe2, sethostname};
+use nix::unistd::{Pid, pipe2, sethostname};
 
+use crate::sandbox::clone::{self, Side};
 use crate::sandbox::init::Order;
 use crate::sandbox::payload::{self, Landlocked};
 use crate::sandbox::privileges;
@@ -41,16 +43,6 @@ const NOT_STARTED: i32 = 1;
 
 fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
     move |errno| SetupError::new(call, errno)
-}
-
-/// Like `fork`, with namespaces. Nothing in the child.
-pub(crate) fn clone_process(flags: libc::c_int) -> Result<Option<Pid>, Errno> {
-    let flags = libc::c_long::from(flags | libc::SIGCHLD);
-    // SAFETY: without a stack of its own the child goes on with a copy of everything, as after `fork`; the helper has one
-    // thread, so the copy is whole.
-    let result = unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, 0_usize, 0_usize, 0_usize) };
-    let pid = Errno::result(result)?;
-    Ok(i32::try_from(pid).ok().filter(|&pid| pid != 0).map(Pid::from_raw))
 }
 
 /// The first process, as its helper sees it.
@@ -71,10 +63,11 @@ pub(crate) enum Ended {
 }
 
 impl First {
-    /// Creates it. From then on it speaks for itself on `status`.
+    /// Creates it, in `group` when there is one. From then on it speaks for itself on `status`.
     pub(crate) fn start(
         spec: &Spec,
         world: &World,
+        group: Option<OwnedFd>,
         status: &File,
         control: &OwnedFd,
     ) -> Result<Self, SetupError> {
@@ -88,17 +81,20 @@ impl First {
             | libc::CLONE_NEWNS
             | libc::CLONE_NEWPID
             | libc::CLONE_NEWIPC
-            | libc::CLONE_NEWUTS
-            | libc::CLONE_NEWCGROUP;
+            | libc::CLONE_NEWUTS;
         match world.network {
             Network::Own => flags |= libc::CLONE_NEWNET,
             Network::Host => {}
         }
-        let Some(pid) = clone_process(flags).map_err(failed(Call::Namespaces))? else {
-            drop(line);
-            let code = first_process(spec, world, sources, status, control, &end);
-            // SAFETY: ends the process without running the parent's clean-up, which is not this child's to run.
-            unsafe { libc::_exit(code) }
+        let born = clone::process(flags, group.as_ref().map(AsFd::as_fd));
+        let pid = match born.map_err(failed(Call::Namespaces))? {
+            Side::Parent(pid) => pid,
+            Side::Child(joined) => {
+                drop((line, group));
+                let code = first_process(spec, world, joined, sources, status, control, &end);
+                // SAFETY: ends the process without running the parent's clean-up, which is not this child's to run.
+                unsafe { libc::_exit(code) }
+            }
         };
         let first = Self { pid, line };
         match world.ids.kind {
@@ -152,6 +148,7 @@ fn put(path: &str, text: &str) -> Result<(), Errno> {
 fn first_process(
     spec: &Spec,
     world: &World,
+    joined: Result<(), Errno>,
     sources: Option<Vec<OwnedFd>>,
     status: &File,
     control: &OwnedFd,
@@ -162,7 +159,8 @@ fn first_process(
         let mut pipe: &File = status;
         let _ = pipe.write_all(&word.encode());
     };
-    match start(spec, world, sources, control, line) {
+    let joined = joined.map_err(failed(Call::Group));
+    match joined.and_then(|()| start(spec, world, sources, control, line)) {
         Ok(Some((payload, signals, proc))) => {
             say(Status::Started { pid: payload.as_raw(), proc });
             Supervisor { payload, ended: false }.attend(line, &signals, &mut say);
@@ -189,6 +187,8 @@ fn start(
     if !become_somebody(world.ids, line)? {
         return Ok(None);
     }
+    // Only now: its root is the group that its creator was in, and this process is in one of its own.
+    unshare(CloneFlags::CLONE_NEWCGROUP).map_err(failed(Call::Namespaces))?;
     let built = world::build(world, sources)?;
     match world.network {
         Network::Own => loopback_up().map_err(failed(Call::Loopback))?,
@@ -205,7 +205,7 @@ fn start(
     watched.thread_block().map_err(failed(Call::Signals))?;
     let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(failed(Call::Signals))?;
-    let payload = start_payload(spec, &landlocked)?;
+    let payload = start_payload(spec, &landlocked, None)?;
     Ok(Some((payload, signals, built.proc)))
 }
 
@@ -260,14 +260,18 @@ fn hand_out(control: &OwnedFd, files: &OwnedFd) -> Result<(), Errno> {
     sendmsg::<()>(control.as_raw_fd(), &word, &message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
 }
 
-/// Starts the payload below this process, and returns when it runs.
-pub(crate) fn start_payload(spec: &Spec, landlocked: &Landlocked) -> Result<Pid, SetupError> {
+/// Starts the payload below this process, in `group` when there is one, and returns when it runs.
+pub(crate) fn start_payload(
+    spec: &Spec,
+    landlocked: &Landlocked,
+    group: Option<BorrowedFd<'_>>,
+) -> Result<Pid, SetupError> {
     let (report, report_end) = pipe2(OFlag::O_CLOEXEC).map_err(failed(Call::Fork))?;
-    // SAFETY: this process has one thread, so the child may do anything that the parent could.
-    match unsafe { fork() }.map_err(failed(Call::Fork))? {
-        ForkResult::Child => {
+    match clone::process(0, group).map_err(failed(Call::Fork))? {
+        Side::Child(joined) => {
             drop(report);
-            let code = match payload::run(spec, landlocked) {
+            let joined = joined.map_err(failed(Call::Group));
+            let code = match joined.and_then(|()| payload::run(spec, landlocked)) {
                 Ok(()) => 0,
                 Err(error) => {
                     let _ = File::from(report_end).write_all(&Status::Failed(error).encode());
@@ -277,7 +281,7 @@ pub(crate) fn start_payload(spec: &Spec, landlocked: &Landlocked) -> Result<Pid,
             // SAFETY: ends the process without running the parent's clean-up, which is not this child's to run.
             unsafe { libc::_exit(code) }
         }
-        ForkResult::Parent { child } => {
+        Side::Parent(child) => {
             drop(report_end);
             match read_failure(report) {
                 Some(error) => {

@@ -17,8 +17,8 @@ use nix::sys::stat::fstat;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
+use crate::sandbox::clone::{self, Side};
 use crate::sandbox::mount;
-use crate::sandbox::namespaces::clone_process;
 use crate::sandbox::spec::Ids;
 
 /// User namespaces whose maps say that an owner is the payload.
@@ -45,7 +45,7 @@ impl Owners {
 }
 
 fn namespace(owner: (u32, u32), ids: Ids) -> Result<OwnedFd, Errno> {
-    let Some(holder) = clone_process(libc::CLONE_NEWUSER)? else {
+    let Side::Parent(holder) = clone::process(libc::CLONE_NEWUSER, None)? else {
         // Only its namespace is wanted. It ends when its parent has opened that, or is gone.
         let _ = prctl::set_pdeathsig(Signal::SIGKILL);
         loop {

@@ -71,10 +71,12 @@ pub enum Call {
     Tripwire,
     /// Installing the system call filter.
     Filter,
+    /// Entering the control group.
+    Group,
 }
 
 impl Call {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::ReadSpec,
         Self::DecodeSpec,
         Self::NewSession,
@@ -102,6 +104,7 @@ impl Call {
         Self::Landlock,
         Self::Tripwire,
         Self::Filter,
+        Self::Group,
     ];
 
     const fn code(self) -> u8 {
@@ -143,6 +146,7 @@ impl Call {
             Self::Landlock => "restrict with Landlock",
             Self::Tripwire => "see that the sandbox holds: it could open",
             Self::Filter => "install the system call filter",
+            Self::Group => "enter the control group",
         }
     }
 
@@ -198,6 +202,9 @@ impl Call {
             ),
             (Self::Landlock, Errno::ENOSYS | Errno::EOPNOTSUPP) => Some(
                 "this kernel has no Landlock, or not the part that is needed: add landlock to its `lsm=` parameter or use a newer one",
+            ),
+            (Self::Group, _) => Some(
+                "run the runner as a systemd unit with `Delegate=yes` and `DelegateSubgroup=runner` (systemd 254 or newer)",
             ),
             (Self::Filter, _) => {
                 Some("the kernel was built without CONFIG_SECCOMP_FILTER, or the container denies seccomp")

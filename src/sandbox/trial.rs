@@ -166,7 +166,8 @@ const fn layer_of(call: Call) -> Layer {
         | Call::Loopback
         | Call::HostName
         | Call::Capabilities
-        | Call::Identity => Layer::Namespaces,
+        | Call::Identity
+        | Call::Group => Layer::Namespaces,
     }
 }
 

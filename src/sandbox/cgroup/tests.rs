@@ -123,7 +123,7 @@ fn the_real_kernel_kills_a_group_at_once() {
         return;
     };
     let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-    group.add(child.id().cast_signed()).unwrap();
+    group.set("cgroup.procs", &child.id().to_string()).unwrap();
     group.kill().unwrap();
     assert!(!child.wait().unwrap().success());
     assert!(group.cpu_time().is_some());
