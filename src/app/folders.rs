@@ -126,7 +126,7 @@ fn create(path: &Path) -> io::Result<()> {
 
 /// Creates a folder whose parents are known to be folders. A link is refused: a hostile repository could have committed
 /// one that leads elsewhere.
-fn create_here(path: &Path) -> io::Result<()> {
+pub(crate) fn create_here(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o755).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             if path.symlink_metadata()?.is_dir() {

@@ -8,6 +8,7 @@ pub mod exec;
 pub mod failure;
 pub mod folders;
 pub mod identity;
+pub mod init;
 pub mod load;
 pub mod run;
 mod secrets;

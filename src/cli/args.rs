@@ -21,6 +21,7 @@ use crate::cli::args::sandbox::Sandbox;
     term_width = 80,
     arg_required_else_help = true,
     after_help = "Examples:\n  \
+        rungate init                          begin: write a manifest and a workflow\n  \
         rungate list                          what can be run here\n  \
         rungate run check                     run the command `check`\n  \
         rungate plan check                    show what that would do, and do nothing\n  \
@@ -47,6 +48,8 @@ pub(super) enum Verb {
     Validate(Validate),
     /// List the commands of the manifest
     List(List),
+    /// Write a first manifest and workflow for this repository
+    Init(Init),
     /// Read reports of other tools
     Findings(Findings),
     /// Run one program in a sandbox
@@ -251,6 +254,21 @@ pub(super) struct List {
     /// A list for people, or as JSON
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    rungate init\n  \
+    rungate init --print\n\n\
+    Looks for Python, shell and PowerShell, their linters and tests. A step whose tool\n\
+    this host lacks is commented out. Nothing that exists is overwritten: exit 2.\n")]
+pub(super) struct Init {
+    /// Show the files, and write nothing
+    #[arg(long)]
+    pub(super) print: bool,
+    /// Repository to look at [default: the current folder, the job's workspace under Actions]
+    #[arg(long, value_name = "DIR")]
+    pub(super) workspace: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod baseline;
 mod doctor;
 mod exit;
 mod findings;
+mod init;
 mod list;
 mod plan;
 mod publish;
@@ -52,6 +53,7 @@ fn dispatch(environ: Environ, talk: Talk) -> Exit {
         Verb::Plan(args) => plan::plan(args, environ, talk),
         Verb::Validate(args) => validate::validate(args, environ, talk),
         Verb::List(args) => list::list(args, environ, talk),
+        Verb::Init(args) => init::init(args, environ, talk),
         Verb::Findings(args::Findings { verb: args::FindingsVerb::Parse(args) }) => {
             findings::parse(&args, talk)
         }

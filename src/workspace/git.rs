@@ -231,6 +231,22 @@ impl<'a> Git<'a> {
         Ok(present)
     }
 
+    /// Files that git tracks, and those that it would if they were added; sorted.
+    pub(super) fn files(&self) -> Result<Vec<String>, String> {
+        let mut files = self.tracked()?;
+        files.extend(self.new_files()?);
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// The name of the branch that others are merged into: what the remote says, else the one that is checked out.
+    pub(super) fn branch(&self) -> Option<String> {
+        let named = |reference: &str| self.line(&["symbolic-ref", "--quiet", "--short", reference]).ok();
+        let of_remote = named("refs/remotes/origin/HEAD");
+        let of_remote = of_remote.and_then(|name| name.strip_prefix("origin/").map(str::to_owned));
+        of_remote.or_else(|| named("HEAD")).filter(|name| !name.is_empty())
+    }
+
     /// Those of `wanted` that git tracks.
     pub(super) fn tracked_among(&self, wanted: &[&str]) -> Result<Vec<String>, String> {
         let mut args = vec!["ls-files", "-z", "--cached", "--"];

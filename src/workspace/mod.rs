@@ -9,6 +9,7 @@ mod github;
 pub mod interpreters;
 mod readable;
 pub mod sources;
+pub mod survey;
 pub mod writable;
 
 use std::collections::{BTreeMap, BTreeSet};

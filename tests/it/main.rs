@@ -18,6 +18,7 @@ mod formats;
 mod gates;
 mod github;
 mod hostile;
+mod init;
 mod layering;
 mod namespaces;
 mod place;
