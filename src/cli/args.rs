@@ -1,6 +1,7 @@
 //! What can be typed.
 
 pub(super) mod app;
+pub(super) mod install;
 pub(super) mod sandbox;
 
 use std::path::PathBuf;
@@ -10,13 +11,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::app::admit::{Allow, SandboxMode};
 use crate::app::check_run::Wanted;
 use crate::cli::args::app::App;
+use crate::cli::args::install::{Completions, Man};
 use crate::cli::args::sandbox::Sandbox;
+use crate::cli::version::VERSION;
 
 /// Run a repository's own validation commands without trusting them, and say exactly what they found.
 #[derive(Debug, Parser)]
 #[command(
     name = "rungate",
-    version,
+    version = VERSION.as_str(),
     propagate_version = true,
     term_width = 80,
     arg_required_else_help = true,
@@ -62,6 +65,11 @@ pub(super) enum Verb {
     App(App),
     /// Print a JSON Schema, for editors and other programs
     Schema(Schema),
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Write manual pages, for packages
+    #[command(hide = true)]
+    Man(Man),
 }
 
 /// Where the manifest and the workspace are.

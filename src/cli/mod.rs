@@ -7,6 +7,7 @@ mod doctor;
 mod exit;
 mod findings;
 mod init;
+mod install;
 mod list;
 mod plan;
 mod publish;
@@ -14,6 +15,7 @@ mod run;
 mod sandbox;
 mod say;
 mod validate;
+mod version;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -68,6 +70,8 @@ fn dispatch(environ: Environ, talk: Talk) -> Exit {
         Verb::App(args::app::App { verb: args::app::AppVerb::Token(args) }) => {
             app::token(args, &environ, talk)
         }
+        Verb::Completions(args) => install::completions(&args, talk),
+        Verb::Man(args) => Ok(install::man(&args, talk)),
         Verb::Schema(args) => list::schema(&args, talk),
     };
     exit.unwrap_or_else(|error| talk.lost(&error))

@@ -19,6 +19,7 @@ mod gates;
 mod github;
 mod hostile;
 mod init;
+mod install;
 mod layering;
 mod namespaces;
 mod place;

@@ -51,7 +51,7 @@ pub struct Host {
     pub powershell: bool,
     /// Its modules, likewise.
     pub powershell_modules: BTreeSet<String>,
-    /// ShellCheck.
+    /// `shellcheck`, the linter of shell scripts.
     pub shellcheck: Tool,
     /// Ruff as a program of its own.
     pub ruff: Tool,
