@@ -10,7 +10,7 @@ use crate::cli::plan::request;
 use crate::cli::say::Talk;
 use crate::environ::Environ;
 use crate::record::Conclusion;
-use crate::report::View;
+use crate::report::{View, actions};
 use crate::sandbox::child::Sandbox;
 
 /// What was typed about the sandbox.
@@ -19,6 +19,19 @@ fn consent(args: &RunArgs) -> Consent {
 }
 
 pub(super) fn run(args: RunArgs, environ: Environ, talk: Talk) -> Exit {
+    let files = environ.clone();
+    let exit = made(args, environ, talk);
+    match actions::exit_code(&files, exit.code()) {
+        Ok(()) => exit,
+        Err(error) => {
+            talk.error(&format!("the job's outputs could not be written: {error}"), None);
+            // Somebody who reads the output would take the run for one that never was.
+            if exit == Exit::Passed { Exit::Undelivered } else { exit }
+        }
+    }
+}
+
+fn made(args: RunArgs, environ: Environ, talk: Talk) -> Exit {
     let consent = consent(&args);
     let request = match request(args.request, &environ) {
         Ok(request) => request,

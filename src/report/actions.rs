@@ -87,6 +87,16 @@ impl Actions {
     }
 }
 
+/// Appends how this program ends, by its table of exit codes, to the outputs of the step that called it. Where nothing was
+/// judged this is the only output.
+///
+/// # Errors
+/// Fails when the file takes no more.
+pub fn exit_code(environ: &Environ, code: u8) -> io::Result<()> {
+    let Some(path) = environ.path("GITHUB_OUTPUT") else { return Ok(()) };
+    append(&path, entry("exit-code", &code.to_string(), &random_token())?.as_bytes())
+}
+
 /// One output in the form that no value can break out of: its end is a word that nobody could guess.
 fn entry(name: &str, value: &str, token: &str) -> io::Result<String> {
     let delimiter = format!("ghadelimiter_{token}");

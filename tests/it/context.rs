@@ -132,6 +132,17 @@ pub(crate) fn command(program: &str) -> Command {
     command
 }
 
+/// A variable of whoever runs the tests.
+#[expect(clippy::disallowed_methods, reason = "tests look at what they are started with")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Where programs are found.
+pub(crate) fn path() -> String {
+    variable("PATH").unwrap()
+}
+
 /// Whether a process is there, and no zombie.
 pub(crate) fn is_alive(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))

@@ -5,6 +5,7 @@
 #[path = "../fake/mod.rs"]
 mod fake;
 
+mod action;
 mod app_identity;
 mod check_run;
 mod cli;
