@@ -7,15 +7,15 @@ default:
 # Formats the Rust and the Python code
 fmt:
     cargo fmt
-    ruff format scripts benches tests/peers
+    ruff format scripts benches tests/peers tests/runner
 
 # Lints everything, warnings are errors
 lint:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
-    ruff check scripts benches tests/peers
-    ruff format --check scripts benches tests/peers
-    shellcheck .ci/run benches/run.sh tests/peers/run.sh
+    ruff check scripts benches tests/peers tests/runner
+    ruff format --check scripts benches tests/peers tests/runner
+    shellcheck -x .ci/run benches/run.sh scripts/action/*.sh tests/peers/run.sh
     typos
 
 # Runs all tests
