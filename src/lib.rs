@@ -13,6 +13,7 @@ pub mod redact;
 // Floor 1: nouns.
 pub mod finding;
 pub mod manifest;
+pub mod policy;
 pub mod record;
 pub mod request;
 pub mod signer;

@@ -270,23 +270,26 @@ fn time(time: Duration) -> String {
     )
 }
 
-const fn field(key: &'static str, kind: Kind, doc: &'static str) -> Field {
+/// A field that may be absent.
+pub(crate) const fn field(key: &'static str, kind: Kind, doc: &'static str) -> Field {
     Field { key, kind, absence: Absence::Nothing, doc }
 }
 
 impl Field {
-    const fn required(mut self) -> Self {
+    /// It must be written.
+    pub(crate) const fn required(mut self) -> Self {
         self.absence = Absence::Refused;
         self
     }
 
     /// `default` is the scalar that stands for an absent field; the reader takes its value from here.
-    const fn default(mut self, default: &'static str) -> Self {
+    pub(crate) const fn default(mut self, default: &'static str) -> Self {
         self.absence = Absence::Value(default);
         self
     }
 
-    const fn otherwise(mut self, said: &'static str) -> Self {
+    /// `said` are the words for what its absence means.
+    pub(crate) const fn otherwise(mut self, said: &'static str) -> Self {
         self.absence = Absence::Said(said);
         self
     }

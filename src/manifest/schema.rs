@@ -13,13 +13,19 @@ use crate::manifest::fields::{Absence, Field, Kind, OWN_PREFIX, Object, Rule};
 /// The schema.
 #[must_use]
 pub fn json() -> Value {
+    document(&MANIFEST)
+}
+
+/// The schema of a file that holds such an object.
+pub(crate) fn document(object: &'static Object) -> Value {
     let mut definitions = Map::new();
-    define(&MANIFEST, &mut definitions);
-    let root = definitions.shift_remove(MANIFEST.name).unwrap_or_default();
+    define(object, &mut definitions);
+    let root = definitions.shift_remove(object.name).unwrap_or_default();
     let mut schema = Map::new();
+    let id = format!("https://rungate.github.io/schemas/{}.schema.json", object.name);
     schema.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
-    schema.insert("$id".to_owned(), json!("https://rungate.github.io/schemas/manifest.schema.json"));
-    schema.insert("title".to_owned(), json!("rungate manifest"));
+    schema.insert("$id".to_owned(), json!(id));
+    schema.insert("title".to_owned(), json!(format!("rungate {}", object.name)));
     if let Value::Object(root) = root {
         schema.extend(root);
     }

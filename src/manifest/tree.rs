@@ -98,7 +98,7 @@ pub fn decode(bytes: &[u8]) -> Result<String, (String, Diagnostic)> {
     const MARK: &[u8] = b"\xEF\xBB\xBF";
     let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
     if bytes.len() > MAX_BYTES {
-        let message = format!("the manifest has {} bytes, and at most {MAX_BYTES} are allowed", bytes.len());
+        let message = format!("the file has {} bytes, and at most {MAX_BYTES} are allowed", bytes.len());
         // Only the beginning is kept: the file may have any size, and nobody reads its end in a terminal.
         let text = String::from_utf8_lossy(&bytes[..1024]).into_owned();
         return Err((text, Diagnostic::error("too-large", Span::default(), message)));

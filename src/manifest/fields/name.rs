@@ -1,4 +1,4 @@
-//! Names in a manifest that have rules, whether they stand as a key or as a value.
+//! Names in a manifest, and in a host policy, that have rules, whether they stand as a key or as a value.
 
 use crate::id::{CommandId, EnvName, GateId, InputName, StepId};
 use crate::manifest::fields::words::SCOPES;
@@ -24,6 +24,24 @@ pub enum Name {
     Dimension,
     /// Any text.
     Free,
+    /// A repository of a host policy: `owner/name`, or a glob of the name.
+    Repository,
+    /// A full git reference of a host policy, or a glob of one.
+    GitRef,
+    /// An event that starts workflows.
+    Event,
+    /// A user or a team.
+    Actor,
+    /// A SHA-256 in hexadecimal digits.
+    Digest,
+    /// Where a secret is, such as `file:/etc/rungate/app.pem`.
+    SecretReference,
+    /// The client id or number of an App.
+    AppId,
+    /// An absolute path.
+    HostPath,
+    /// The address of a server that issues tokens.
+    Issuer,
 }
 
 /// Why a name is refused.
@@ -58,6 +76,15 @@ impl Name {
                 "a name of at most 64 characters: a letter or `_`, then letters, digits, `-` and `_`"
             }
             Self::Free => "a text that is not empty",
+            Self::Repository => "a repository `OWNER/NAME`, in whose name `*` and `?` stand for others",
+            Self::GitRef => "a whole reference, such as `refs/heads/main` or `refs/heads/release/*`",
+            Self::Event => "the name of an event, such as `push` or `workflow_dispatch`",
+            Self::Actor => "a user such as `octocat` or `dependabot[bot]`, or a team `@ORGANIZATION/TEAM`",
+            Self::Digest => "a SHA-256 of 64 lower-case hexadecimal digits, as `sha256sum` prints it",
+            Self::SecretReference => "a reference to a secret: `file:/PATH` or `systemd:NAME`",
+            Self::AppId => "the client id or the number of a GitHub App",
+            Self::HostPath => "an absolute path without `.`, `..` and double slashes",
+            Self::Issuer => "the https address of a server, without query and without a slash at its end",
         }
     }
 
@@ -74,6 +101,17 @@ impl Name {
             }
             Self::Scope => "^[a-z][a-z-]{0,63}$",
             Self::Free => "^[\\s\\S]+$",
+            Self::Repository => "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._*?-]{1,100}$",
+            Self::GitRef => "^refs/[^\\s~^:\\\\]+$",
+            Self::Event => "^[a-z][a-z_]{0,63}$",
+            Self::Actor => {
+                "^([A-Za-z0-9][A-Za-z0-9_-]{0,99}(\\[bot\\])?|@[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100})$"
+            }
+            Self::Digest => "^[0-9a-f]{64}$",
+            Self::SecretReference => "^[a-z][a-z0-9-]{0,31}:[\\x21-\\x7e]+$",
+            Self::AppId => "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+            Self::HostPath => "^/([^/\\x00-\\x1f]+(/[^/\\x00-\\x1f]+)*)?$",
+            Self::Issuer => "^https?://[A-Za-z0-9.:\\[\\]-]+(/[A-Za-z0-9._~-]+)*$",
         }
     }
 
@@ -90,9 +128,29 @@ impl Name {
             Self::Variable | Self::CallersVariable => text.parse::<EnvName>().is_ok(),
             Self::Scope => SCOPES.contains(&text),
             Self::Free => !text.is_empty(),
+            Self::Repository => is_repository(text),
+            Self::GitRef => is_reference(text),
+            Self::Event => {
+                text.starts_with(|c: char| c.is_ascii_lowercase())
+                    && text.len() <= 64
+                    && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            }
+            Self::Actor => is_actor(text),
+            Self::Digest => {
+                text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            }
+            Self::SecretReference => is_secret_reference(text),
+            Self::AppId => is_word(text, b"._-"),
+            Self::HostPath => is_host_path(text),
+            Self::Issuer => is_issuer(text),
         };
         if !valid {
-            let help = (self == Self::Command).then(|| nearest_id(text)).flatten();
+            let help = match self {
+                Self::Command => nearest_id(text),
+                Self::GitRef if is_reference(&format!("refs/heads/{text}")) => Some(format!("refs/heads/{text}")),
+                Self::Digest => Some(text.to_ascii_lowercase()).filter(|lower| self.check(lower).is_ok()),
+                _ => None,
+            };
             let why = format!("is not {}", self.expected());
             let rule = if self == Self::Scope { "unknown-word" } else { "invalid-name" };
             return Err(Refused { rule, why, help: help.map(|id| format!("write `{id}`")) });
@@ -108,6 +166,69 @@ impl Name {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether `text` is a name of letters, digits and `more`, as GitHub gives them to people and Apps.
+fn is_word(text: &str, more: &[u8]) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.len() <= 100
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+}
+
+fn is_repository(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(owner, name)| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._*?-".contains(&byte);
+        is_word(owner, b"_-") && (1..=100).contains(&name.len()) && name.bytes().all(allowed)
+    })
+}
+
+fn is_reference(text: &str) -> bool {
+    let refused = |c: char| c.is_whitespace() || c.is_control() || "~^:\\".contains(c);
+    text.strip_prefix("refs/").is_some_and(|rest| !rest.is_empty())
+        && !text.contains(refused)
+        && globset::Glob::new(text).is_ok()
+}
+
+fn is_actor(text: &str) -> bool {
+    match text.strip_prefix('@') {
+        Some(team) => team.split_once('/').is_some_and(|(organization, team)| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            is_word(organization, b"_-") && (1..=100).contains(&team.len()) && team.bytes().all(allowed)
+        }),
+        None => is_word(text.strip_suffix("[bot]").unwrap_or(text), b"_-"),
+    }
+}
+
+fn is_secret_reference(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let known = match scheme {
+        "file" => is_host_path(rest) && rest != "/",
+        "systemd" => is_word(rest, b"._-"),
+        _ => true,
+    };
+    known
+        && scheme.starts_with(|c: char| c.is_ascii_lowercase())
+        && scheme.len() <= 32
+        && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !rest.is_empty()
+        && rest.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn is_host_path(text: &str) -> bool {
+    let inside = |rest: &str| rest.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    text == "/" || text.strip_prefix('/').is_some_and(|rest| inside(rest) && !rest.contains(char::is_control))
+}
+
+/// An issuer is compared letter by letter with what a token says, so that it has one form only.
+fn is_issuer(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+    let of = |text: &str, more: &[u8]| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+    };
+    matches!(scheme, "https" | "http")
+        && of(host, b".:[]-")
+        && path.is_none_or(|path| path.split('/').all(|part| of(part, b"._~-")))
 }
 
 fn owned(text: &str) -> Option<Refused> {

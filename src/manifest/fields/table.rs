@@ -16,10 +16,10 @@ pub const VERSION: u32 = 1;
 pub const MAX_INPUTS: usize = 25;
 
 /// Most items of a list that has no limit of its own. No person writes more; a hostile file shall not cost more.
-pub(super) const MANY: usize = 1_000;
+pub(crate) const MANY: usize = 1_000;
 
 /// Five days, which is as long as a job may run on a self-hosted runner.
-pub(super) const MINUTES: Kind = Kind::Number { min: 0.001, max: 7_200.0 };
+pub(crate) const MINUTES: Kind = Kind::Number { min: 0.001, max: 7_200.0 };
 
 pub(super) const TEXTS: Kind = Kind::List { of: &Kind::Text, min: 0, max: MANY };
 /// Ids of steps as others name them. Whether there is such a step says more than whether there could be.
@@ -29,7 +29,7 @@ pub(super) const PARALLEL: Kind = Kind::Integer { min: 1, max: 1_024 };
 const OUTER_ENV: Kind =
     Kind::Map { key: Name::Variable, of: &Kind::Template(Place::OuterEnv), min: 0, max: MANY };
 const SECRETS: Kind = Kind::List { of: &Kind::Name(Name::CallersVariable), min: 0, max: 100 };
-const SCOPES: Kind = Kind::Map { key: Name::Scope, of: &Kind::Word(&names(&PERMISSIONS)), min: 0, max: MANY };
+pub(crate) const SCOPES: Kind = Kind::Map { key: Name::Scope, of: &Kind::Word(&names(&PERMISSIONS)), min: 0, max: MANY };
 
 /// The manifest.
 pub static MANIFEST: Object = Object {

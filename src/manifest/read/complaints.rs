@@ -11,26 +11,26 @@ const LONGEST: usize = 80;
 
 /// The complaints so far.
 #[derive(Debug, Default)]
-pub(super) struct Complaints {
+pub(crate) struct Complaints {
     list: Vec<Diagnostic>,
     compared: usize,
 }
 
 impl Complaints {
-    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
     }
 
-    pub(super) fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+    pub(crate) fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
         self.list.extend(diagnostics);
     }
 
-    pub(super) fn error(&mut self, rule: &'static str, span: Span, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, rule: &'static str, span: Span, message: impl Into<String>) {
         self.push(Diagnostic::error(rule, span, message));
     }
 
     /// The word of `among` that `word` may have been meant to be.
-    pub(super) fn nearest<'w>(
+    pub(crate) fn nearest<'w>(
         &mut self,
         word: &str,
         among: impl IntoIterator<Item = &'w str>,
@@ -46,7 +46,7 @@ impl Complaints {
     }
 
     /// The errors, or else the warnings, in the file's order.
-    pub(super) fn finish(mut self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+    pub(crate) fn finish(mut self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
         self.list.sort_by_key(|diagnostic| (diagnostic.span, diagnostic.rule));
         self.list.dedup();
         if self.list.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
@@ -58,7 +58,7 @@ impl Complaints {
 }
 
 /// `text` in backquotes for a message: short, on one line, and harmless on a terminal.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const SHOWN: usize = 60;
     let mut shown = String::from("`");
     for c in text.chars().take(SHOWN) {

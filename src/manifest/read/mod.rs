@@ -5,21 +5,21 @@
 //! the first pass refused counts as absent in the second, so that one mistake gives one complaint.
 
 mod command;
-mod complaints;
+pub(crate) mod complaints;
 mod finding;
 mod graph;
 mod phrase;
 mod reader;
 mod references;
 mod sandbox;
-mod scalar;
-mod shape;
+pub(crate) mod scalar;
+pub(crate) mod shape;
 mod step;
 mod strategy;
 #[cfg(test)]
 mod tests;
 mod verdict;
-mod view;
+pub(crate) mod view;
 
 use std::fmt;
 

@@ -12,7 +12,7 @@ use crate::manifest::read::complaints::quoted;
 use crate::manifest::tree::{Scalar, Style};
 
 /// Whether the scalar is what YAML calls null.
-pub(super) fn is_null(scalar: &Scalar) -> bool {
+pub(crate) fn is_null(scalar: &Scalar) -> bool {
     scalar.style == Style::Plain && matches!(scalar.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
 }
 
@@ -20,7 +20,7 @@ pub(super) fn is_null(scalar: &Scalar) -> bool {
 ///
 /// # Errors
 /// Says what is expected.
-pub(super) fn check(scalar: &Scalar, kind: &Kind) -> Result<(), Refused> {
+pub(crate) fn check(scalar: &Scalar, kind: &Kind) -> Result<(), Refused> {
     if is_null(scalar) {
         let expected = kind.expected();
         return refuse("wrong-type", format!("must be {expected}, but nothing is written"), None);
@@ -122,7 +122,7 @@ fn version(scalar: &Scalar) -> Result<(), Refused> {
 }
 
 /// Reads `true` or `false`.
-pub(super) fn bool(scalar: &Scalar) -> Result<bool, Refused> {
+pub(crate) fn bool(scalar: &Scalar) -> Result<bool, Refused> {
     match (scalar.style, scalar.text.as_str()) {
         (Style::Plain, "true") => Ok(true),
         (Style::Plain, "false") => Ok(false),
@@ -140,7 +140,7 @@ pub(super) fn bool(scalar: &Scalar) -> Result<bool, Refused> {
 }
 
 /// Reads a whole number.
-pub(super) fn integer(scalar: &Scalar, kind: &Kind, min: u64, max: u64) -> Result<u64, Refused> {
+pub(crate) fn integer(scalar: &Scalar, kind: &Kind, min: u64, max: u64) -> Result<u64, Refused> {
     let text = scalar.text.as_str();
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let plain = !digits.is_empty()
@@ -159,7 +159,7 @@ pub(super) fn integer(scalar: &Scalar, kind: &Kind, min: u64, max: u64) -> Resul
 }
 
 /// Whether the text is a decimal number as a manifest may write one.
-pub(super) fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -167,7 +167,7 @@ pub(super) fn is_number(text: &str) -> bool {
 }
 
 /// Reads a decimal number.
-pub(super) fn number(scalar: &Scalar, kind: &Kind, min: f64, max: f64) -> Result<f64, Refused> {
+pub(crate) fn number(scalar: &Scalar, kind: &Kind, min: f64, max: f64) -> Result<f64, Refused> {
     if !is_number(&scalar.text) {
         return wrong(kind, scalar);
     }
@@ -181,7 +181,7 @@ pub(super) fn number(scalar: &Scalar, kind: &Kind, min: f64, max: f64) -> Result
 }
 
 /// Reads a number of bytes.
-pub(super) fn size(scalar: &Scalar, kind: &Kind, min: u64, max: u64) -> Result<u64, Refused> {
+pub(crate) fn size(scalar: &Scalar, kind: &Kind, min: u64, max: u64) -> Result<u64, Refused> {
     let text = scalar.text.as_str();
     if text.strip_prefix('-').is_some_and(|rest| amount::split(rest).is_some()) {
         return out_of_range(kind, scalar);
@@ -204,7 +204,7 @@ pub(super) fn size(scalar: &Scalar, kind: &Kind, min: u64, max: u64) -> Result<u
 }
 
 /// Reads a time.
-pub(super) fn duration(
+pub(crate) fn duration(
     scalar: &Scalar,
     kind: &Kind,
     min: Duration,
@@ -236,7 +236,7 @@ fn word(scalar: &Scalar, known: &[&'static str]) -> Result<(), Refused> {
 }
 
 /// Reads a date, in the form that sorts.
-pub(super) fn date(scalar: &Scalar) -> Result<String, Refused> {
+pub(crate) fn date(scalar: &Scalar) -> Result<String, Refused> {
     let text = scalar.text.as_str();
     let shaped = text.len() == 10
         && text
@@ -253,7 +253,7 @@ pub(super) fn date(scalar: &Scalar) -> Result<String, Refused> {
 }
 
 /// Reads a layer of the sandbox, perhaps with a version.
-pub(super) fn requirement(scalar: &Scalar) -> Result<Requirement, Refused> {
+pub(crate) fn requirement(scalar: &Scalar) -> Result<Requirement, Refused> {
     let (name, version) = match scalar.text.split_once(">=") {
         Some((name, version)) => (name.trim_end(), Some(version.trim_start())),
         None => (scalar.text.as_str(), None),

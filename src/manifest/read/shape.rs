@@ -65,7 +65,7 @@ const ELSEWHERE: [Elsewhere; 8] = [
 
 /// Complains about every part of `node` that is not what `kind` says. `label` names the value in messages, and `anchor`
 /// is where a complaint about the whole of a map is shown.
-pub(super) fn check(node: &Node, kind: &Kind, label: &str, anchor: Span, out: &mut Complaints) {
+pub(crate) fn check(node: &Node, kind: &Kind, label: &str, anchor: Span, out: &mut Complaints) {
     match (kind, &node.kind) {
         (Kind::Either(kinds), _) => either(node, kinds, label, anchor, out),
         (Kind::List { of, min, max }, NodeKind::Sequence(items)) => {
@@ -299,7 +299,7 @@ fn check_rule(
 }
 
 /// The entries of a map without those that the author keeps for themselves.
-pub(super) fn authored(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+pub(crate) fn authored(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
     entries.iter().filter(|entry| !entry.key.text.starts_with(OWN_PREFIX))
 }
 
@@ -316,7 +316,7 @@ fn value_span(entries: &[Entry], key: &str) -> Option<Span> {
 }
 
 /// The first key of a map, which stands for the whole in complaints: a caret under twenty lines points at nothing.
-pub(super) fn first_key(node: &Node) -> Span {
+pub(crate) fn first_key(node: &Node) -> Span {
     match &node.kind {
         NodeKind::Mapping(entries) => entries.first().map_or(node.span, |entry| entry.key_span),
         _ => node.span,

@@ -14,21 +14,21 @@ use crate::manifest::tree::{Entry, Node, NodeKind, Scalar, Style};
 
 /// A map whose keys the table knows.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     object: &'static Object,
     entries: &'a [Entry],
     /// Where complaints about the map as a whole are shown.
-    pub(super) anchor: Span,
+    pub(crate) anchor: Span,
 }
 
 impl<'a> View<'a> {
     /// The map `node` as an `object`; empty when it is none.
-    pub(super) fn of(node: &'a Node, object: &'static Object, anchor: Span) -> Self {
+    pub(crate) fn of(node: &'a Node, object: &'static Object, anchor: Span) -> Self {
         Self { object, entries: entries(node), anchor }
     }
 
     /// A list item as an `object`.
-    pub(super) fn item(node: &'a Node, object: &'static Object) -> Self {
+    pub(crate) fn item(node: &'a Node, object: &'static Object) -> Self {
         Self::of(node, object, first_key(node))
     }
 
@@ -44,17 +44,17 @@ impl<'a> View<'a> {
     }
 
     /// The value of `key` as written.
-    pub(super) fn node(&self, key: &str) -> Option<&'a Node> {
+    pub(crate) fn node(&self, key: &str) -> Option<&'a Node> {
         self.entry(key).map(|entry| &entry.value)
     }
 
     /// Where `key` is written.
-    pub(super) fn key_span(&self, key: &str) -> Option<Span> {
+    pub(crate) fn key_span(&self, key: &str) -> Option<Span> {
         self.entry(key).map(|entry| entry.key_span)
     }
 
     /// The object that `key` holds; an empty one when it is absent.
-    pub(super) fn object(&self, key: &str) -> Self {
+    pub(crate) fn object(&self, key: &str) -> Self {
         let object = self.field(key).and_then(|field| nested(&field.kind)).unwrap_or(self.object);
         match self.entry(key) {
             Some(entry) => Self::of(&entry.value, object, entry.key_span),
@@ -63,18 +63,18 @@ impl<'a> View<'a> {
     }
 
     /// The entries of the map that `key` holds.
-    pub(super) fn map(&self, key: &str) -> impl Iterator<Item = &'a Entry> + use<'a> {
+    pub(crate) fn map(&self, key: &str) -> impl Iterator<Item = &'a Entry> + use<'a> {
         authored(self.node(key).map_or(&[], entries))
     }
 
     /// The entries whose keys are not in the table.
-    pub(super) fn open_entries(&self) -> impl Iterator<Item = &'a Entry> + use<'a> {
+    pub(crate) fn open_entries(&self) -> impl Iterator<Item = &'a Entry> + use<'a> {
         let object = self.object;
         authored(self.entries).filter(move |entry| object.field(&entry.key.text).is_none())
     }
 
     /// The items of the list that `key` holds, or the one value that stands for a list.
-    pub(super) fn list(&self, key: &str) -> &'a [Node] {
+    pub(crate) fn list(&self, key: &str) -> &'a [Node] {
         match self.node(key) {
             Some(Node { kind: NodeKind::Sequence(items), .. }) => items,
             Some(node @ Node { kind: NodeKind::Scalar(_), .. }) if self.may_be_one(key) => {
@@ -103,33 +103,33 @@ impl<'a> View<'a> {
         }
     }
 
-    pub(super) fn spanned_text(&self, key: &str) -> Option<Spanned<String>> {
+    pub(crate) fn spanned_text(&self, key: &str) -> Option<Spanned<String>> {
         // An empty default is plain and would read as null; a text is a text.
         self.value(key, |scalar| Some(scalar.text.clone()))
     }
 
-    pub(super) fn text(&self, key: &str) -> Option<String> {
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
         self.spanned_text(key).map(|text| text.value)
     }
 
-    pub(super) fn spanned_flag(&self, key: &str) -> Spanned<bool> {
+    pub(crate) fn spanned_flag(&self, key: &str) -> Spanned<bool> {
         self.value(key, |scalar| scalar::bool(scalar).ok())
             .unwrap_or(Spanned { value: false, span: self.anchor })
     }
 
-    pub(super) fn flag(&self, key: &str) -> bool {
+    pub(crate) fn flag(&self, key: &str) -> bool {
         self.spanned_flag(key).value
     }
 
     /// A whole number; the table's range is the proof that it fits `T`.
-    pub(super) fn integer<T: TryFrom<u64>>(&self, key: &str) -> Option<T> {
+    pub(crate) fn integer<T: TryFrom<u64>>(&self, key: &str) -> Option<T> {
         let field = self.field(key)?;
         let Kind::Integer { min, max } = field.kind else { return None };
         let read = |scalar: &Scalar| scalar::integer(scalar, &field.kind, min, max).ok()?.try_into().ok();
         self.value(key, read).map(|number| number.value)
     }
 
-    pub(super) fn number(&self, key: &str) -> Option<f64> {
+    pub(crate) fn number(&self, key: &str) -> Option<f64> {
         let field = self.field(key)?;
         let (min, max) = match field.kind {
             Kind::Number { min, max } => (min, max),
@@ -141,56 +141,56 @@ impl<'a> View<'a> {
     }
 
     /// A number of minutes as a time.
-    pub(super) fn minutes(&self, key: &str) -> Option<Duration> {
+    pub(crate) fn minutes(&self, key: &str) -> Option<Duration> {
         self.number(key).and_then(|minutes| Duration::try_from_secs_f64(minutes * 60.0).ok())
     }
 
-    pub(super) fn size(&self, key: &str) -> Option<u64> {
+    pub(crate) fn size(&self, key: &str) -> Option<u64> {
         let field = self.field(key)?;
         let Kind::Size { min, max } = field.kind else { return None };
         self.value(key, |scalar| scalar::size(scalar, &field.kind, min, max).ok()).map(|size| size.value)
     }
 
-    pub(super) fn duration(&self, key: &str) -> Option<Duration> {
+    pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
         let field = self.field(key)?;
         let Kind::Duration { min, max } = field.kind else { return None };
         self.value(key, |scalar| scalar::duration(scalar, &field.kind, min, max).ok()).map(|time| time.value)
     }
 
-    pub(super) fn spanned_word<T: Copy>(&self, key: &str, words: &[(&'static str, T)]) -> Option<Spanned<T>> {
+    pub(crate) fn spanned_word<T: Copy>(&self, key: &str, words: &[(&'static str, T)]) -> Option<Spanned<T>> {
         self.value(key, |scalar| words::value(words, &scalar.text))
     }
 
-    pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&'static str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&'static str, T)]) -> Option<T> {
         self.spanned_word(key, words).map(|word| word.value)
     }
 
     /// The words of a list, in order.
-    pub(super) fn words<T: Copy>(&self, key: &str, words: &[(&'static str, T)]) -> Vec<T> {
+    pub(crate) fn words<T: Copy>(&self, key: &str, words: &[(&'static str, T)]) -> Vec<T> {
         self.list(key).iter().filter_map(|node| words::value(words, &node.scalar()?.text)).collect()
     }
 
     /// The texts of a list, in order.
-    pub(super) fn texts(&self, key: &str) -> Vec<Spanned<String>> {
+    pub(crate) fn texts(&self, key: &str) -> Vec<Spanned<String>> {
         self.list(key).iter().filter_map(spanned).collect()
     }
 
-    pub(super) fn date(&self, key: &str) -> Option<String> {
+    pub(crate) fn date(&self, key: &str) -> Option<String> {
         self.value(key, |scalar| scalar::date(scalar).ok()).map(|date| date.value)
     }
 
     /// The names of a list, in order, those that are valid.
-    pub(super) fn variables(&self, key: &str) -> Vec<Spanned<EnvName>> {
+    pub(crate) fn variables(&self, key: &str) -> Vec<Spanned<EnvName>> {
         parsed(&self.texts(key))
     }
 
     /// The step ids of a list, in order, those that are valid.
-    pub(super) fn step_ids(&self, key: &str) -> Vec<Spanned<StepId>> {
+    pub(crate) fn step_ids(&self, key: &str) -> Vec<Spanned<StepId>> {
         parsed(&self.texts(key))
     }
 
     /// A path inside the repository, if it is one.
-    pub(super) fn path(&self, key: &str) -> Option<Spanned<RepoPath>> {
+    pub(crate) fn path(&self, key: &str) -> Option<Spanned<RepoPath>> {
         self.value(key, |scalar| RepoPath::from_written(&scalar.text).ok())
     }
 }
@@ -210,7 +210,7 @@ fn parsed<T: std::str::FromStr>(texts: &[Spanned<String>]) -> Vec<Spanned<T>> {
         .collect()
 }
 
-pub(super) fn entries(node: &Node) -> &[Entry] {
+pub(crate) fn entries(node: &Node) -> &[Entry] {
     match &node.kind {
         NodeKind::Mapping(entries) => entries,
         _ => &[],
@@ -218,7 +218,7 @@ pub(super) fn entries(node: &Node) -> &[Entry] {
 }
 
 /// A scalar's text with its place; absent for anything else, null included.
-pub(super) fn spanned(node: &Node) -> Option<Spanned<String>> {
+pub(crate) fn spanned(node: &Node) -> Option<Spanned<String>> {
     let scalar = node.scalar().filter(|scalar| !scalar::is_null(scalar))?;
     Some(Spanned { value: scalar.text.clone(), span: node.span })
 }
