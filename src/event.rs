@@ -1,6 +1,7 @@
 //! What happens during a run, as one stream of values. The terminal, the record and whoever else is interested read
 //! the same events; none of them asks the runner.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -64,6 +65,22 @@ pub enum RunEvent {
         stream: Stream,
         /// What it wrote, without secrets.
         bytes: Arc<[u8]>,
+    },
+    /// A process watches over an attempt at a step. For the journal, and never part of `events.jsonl`.
+    #[serde(skip)]
+    ProcessStarted {
+        /// The step.
+        key: StepKey,
+        /// Process id of whoever watches.
+        pid: i32,
+        /// The control group of all of them, where they have one.
+        cgroup: Option<PathBuf>,
+    },
+    /// Nothing of that attempt is left.
+    #[serde(skip)]
+    ProcessEnded {
+        /// Process id of who watched.
+        pid: i32,
     },
     /// A step runs longer than it should.
     StepSlow {

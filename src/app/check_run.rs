@@ -1,5 +1,6 @@
 //! The check run of a run: whether there is one, in whose name, and what it says where nothing was judged.
 
+pub mod stored;
 mod unjudged;
 
 use std::fs::File;
@@ -12,11 +13,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::app::failure::Failure;
-use crate::app::tell::{event_loop, on_a_thread};
+use crate::app::journals;
+use crate::app::tell::on_a_thread;
 use crate::deliver::compose::{Job, Lines, Subject};
 use crate::deliver::live::Live;
+use crate::deliver::outbox::Outbox;
 use crate::deliver::preview::Preview;
-use crate::deliver::publish::{self, Cancelled, Following, Remote};
+use crate::deliver::publish::{self, Cancelled, Following};
+use crate::deliver::remote::Remote;
 use crate::environ::Environ;
 use crate::event::RunEvent;
 use crate::github::app::Scope;
@@ -25,10 +29,10 @@ use crate::github::credentials::{Credentials, CredentialsError};
 use crate::github::host::Host;
 use crate::github::repository::Repository;
 use crate::http::Http;
-use crate::id::RunId;
+use crate::journal::file::Journal;
 use crate::plan::model::Plan;
 use crate::record::Record;
-use crate::record::delivery::{CheckRunPlan, Delivered, Delivery};
+use crate::record::delivery::{CheckRunPlan, Delivery};
 use crate::redact::Registry;
 use crate::redact::guard::Form;
 use crate::redact::writer::Writer;
@@ -177,8 +181,18 @@ fn details(repository: Option<&str>, environ: &Environ) -> Option<String> {
 pub(super) struct Publisher {
     /// Where events go for live updates.
     pub(super) events: mpsc::Sender<RunEvent>,
+    /// What is written down of it.
+    pub(super) journal: Arc<Journal>,
     job: oneshot::Sender<Job>,
-    delivery: oneshot::Receiver<Delivery>,
+    published: oneshot::Receiver<Published>,
+}
+
+/// What became of a delivery.
+pub(super) struct Published {
+    /// What the record is to say of it.
+    pub(super) delivery: Delivery,
+    /// What is amiss although it may have arrived.
+    pub(super) trouble: Option<String>,
 }
 
 impl Publisher {
@@ -189,6 +203,7 @@ impl Publisher {
     pub(super) fn start(
         remote: Remote,
         subject: Subject,
+        journal: Arc<Journal>,
         plan: &Plan,
         registry: &Registry,
         cancelled: Cancelled,
@@ -204,23 +219,27 @@ impl Publisher {
             cancelled,
             registry: registry.clone(),
         };
-        let delivery = on_a_thread(async move {
-            let delivery = publish::follow(&remote, following).await;
+        let own = Arc::clone(&journal);
+        let published = on_a_thread(async move {
+            let outbox = Outbox::new(&remote, Arc::clone(&own), following.subject.external_id.clone());
+            let delivery = publish::follow(&outbox, following).await;
+            let trouble = journals::end(outbox, &own);
             remote.client.close(Instant::now() + CLOSE).await;
-            delivery
+            Published { delivery, trouble }
         })?;
-        Ok(Self { events, job, delivery })
+        Ok(Self { events, journal, job, published })
     }
 
     /// Says how the run came out, and waits until that has arrived.
-    pub(super) async fn finish(self, job: io::Result<Job>) -> Delivery {
+    pub(super) async fn finish(self, job: io::Result<Job>) -> Published {
         match job {
             // Who follows no more has said why.
             Ok(job) => drop(self.job.send(job)),
             Err(_) => drop(self.job),
         }
         drop(self.events);
-        self.delivery.await.unwrap_or_else(|_| Delivery::failed("the publisher broke down"))
+        let broken = || Delivery::failed("the publisher broke down");
+        self.published.await.unwrap_or_else(|_| Published { delivery: broken(), trouble: None })
     }
 }
 
@@ -262,76 +281,6 @@ pub(super) async fn preview(
     let preview = Preview::new(repository, out);
     let _nothing_was_sent = publish::deliver(&preview, &subject, job, false, None).await;
     preview.finish()?.finish().map(drop)
-}
-
-/// Why a stored record was not delivered.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// It cannot be read.
-    #[error("failed to read the record in {folder}")]
-    Record {
-        /// The folder.
-        folder: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Something that it takes is missing.
-    #[error(transparent)]
-    Lack(#[from] Failure),
-    /// Standard output took no more.
-    #[error("standard output could not be written")]
-    Output(#[source] io::Error),
-}
-
-/// Delivers the record in `folder`, which an earlier run has left there. One that was delivered stays as it is, unless
-/// `again` asks for a new check run.
-///
-/// # Errors
-/// Fails when nothing could be tried. A delivery that was tried and failed is a value.
-pub fn publish(
-    folder: &Path,
-    environ: &Environ,
-    wanted: Wanted,
-    again: bool,
-) -> Result<Delivery, PublishError> {
-    let registry = crate::app::secrets::registry(environ);
-    let unreadable = |source| PublishError::Record { folder: folder.display().to_string(), source };
-    let text = std::fs::read(folder.join("record.json")).map_err(unreadable)?;
-    let mut record: Record = serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
-    if record.schema != crate::record::SCHEMA {
-        return Err(unreadable(io::Error::other(format!("it is of the form {:?}", record.schema))));
-    }
-    let event_loop = event_loop()?;
-    if wanted == Wanted::Preview {
-        let shown = event_loop.block_on(preview(&record, folder, environ, &registry));
-        return shown.map(|()| record.delivery).map_err(PublishError::Output);
-    }
-    if record.delivery.check_run == Delivered::Delivered && !again {
-        return Ok(record.delivery);
-    }
-    let about = (record.repository.as_deref(), record.sha.as_deref());
-    let (Way::Remote(remote), Some(subject)) =
-        (Way::of(Wanted::On, about, environ, &registry)?, Subject::of(&record))
-    else {
-        return Ok(record.delivery);
-    };
-    let subject = if again && record.delivery.check_run == Delivered::Delivered {
-        // A new run needs an id of its own, or it would be taken for the old one.
-        Subject { external_id: RunId::fresh().to_string(), ..subject }
-    } else {
-        subject
-    };
-    let job = job(&record, folder, &registry).map_err(unreadable)?;
-    let delivery = event_loop.block_on(async {
-        let cancelled = on_signals()?;
-        let delivery = publish::deliver(remote.as_ref(), &subject, job, true, Some(cancelled)).await;
-        remote.client.close(Instant::now() + CLOSE).await;
-        Ok::<_, Failure>(delivery)
-    })?;
-    record.delivery = delivery.clone();
-    crate::report::record_folder::rewrite(folder, &registry, &record).map_err(unreadable)?;
-    Ok(delivery)
 }
 
 /// Told when a signal asks this process to end.

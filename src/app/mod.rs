@@ -9,6 +9,7 @@ pub mod failure;
 pub mod folders;
 pub mod identity;
 pub mod init;
+mod journals;
 pub mod load;
 pub mod run;
 mod secrets;

@@ -10,6 +10,7 @@ use crate::app::admit::{self, Consent, SandboxMode};
 use crate::app::check_run::{self, Publisher, Wanted, Way};
 use crate::app::failure::{Failure, host};
 use crate::app::folders;
+use crate::app::journals::{self, Begun};
 use crate::app::load::Site;
 use crate::app::secrets;
 use crate::app::signals::on_signals;
@@ -203,7 +204,7 @@ struct Making<'a> {
 
 impl Making<'_> {
     async fn make(
-        self,
+        mut self,
         report: Report,
         terminal: Terminal,
         way: Way,
@@ -217,18 +218,21 @@ impl Making<'_> {
         let is_preview = matches!(way, Way::Preview);
         let publisher = self.publisher(way, cancelled)?;
         let live = publisher.as_ref().map(|publisher| publisher.events.clone());
-        let (mut telling, events) = Telling::start(report, terminal, &stopped, live)?;
+        let journal = publisher.as_ref().map(|publisher| Arc::clone(&publisher.journal));
+        let (mut telling, events) = Telling::start(report, terminal, &stopped, (live, journal))?;
         let made = self.judged(stop, stopped, &events).await;
-        let mut delivery = None;
+        let (mut delivery, mut amiss) = (None, None);
         if let Some(publisher) = publisher {
             let job = match &made {
                 Ok((record, _)) => {
                     telling.complete().await;
+                    journals::seal(&publisher.journal, record, &folder);
                     check_run::job(record, &folder, &registry)
                 }
                 Err(failure) => check_run::without_verdict(failure, &registry),
             };
-            let came = publisher.finish(job).await;
+            let check_run::Published { delivery: came, trouble } = publisher.finish(job).await;
+            amiss = trouble;
             if made.is_err() {
                 let trouble = (came.check_run != Delivered::Delivered).then(|| came.reason.clone()).flatten();
                 *posted = Posted::Yes { trouble };
@@ -240,6 +244,7 @@ impl Making<'_> {
         let told = telling.finish().await?;
         let (mut record, mut trouble) = made?;
         trouble.extend(told.trouble.iter().map(ToString::to_string));
+        trouble.extend(amiss);
         if is_preview {
             let shown = check_run::preview(&record, &folder, &environ, &registry).await;
             trouble.extend(shown.err().map(|error| format!("the requests could not be shown: {error}")));
@@ -253,8 +258,23 @@ impl Making<'_> {
     }
 
     /// Starts what posts the run, where it is to be posted.
-    fn publisher(&self, way: Way, cancelled: Cancelled) -> Result<Option<Publisher>, Failure> {
+    fn publisher(&mut self, way: Way, cancelled: Cancelled) -> Result<Option<Publisher>, Failure> {
         let (Way::Remote(remote), Some(sha)) = (way, self.plan.sha.clone()) else { return Ok(None) };
+        let begun = Begun {
+            run: self.run_id,
+            name: &self.plan.name,
+            sha: &sha,
+            folder: &self.host.record,
+            at: self.started_at,
+            timeout: self.plan.timeout,
+        };
+        let journal = match journals::begin(&self.state, &begun, &remote, &self.host.registry) {
+            Ok(journal) => journal,
+            Err(why) => {
+                self.delivery = Delivery::failed(why);
+                return Ok(None);
+            }
+        };
         let plan = check_run::plan_of(self.plan, &self.host.environ);
         let subject = Subject {
             name: plan.name,
@@ -263,7 +283,7 @@ impl Making<'_> {
             details_url: plan.details_url,
             started_at: self.started_at,
         };
-        Publisher::start(*remote, subject, self.plan, &self.host.registry, cancelled).map(Some)
+        Publisher::start(*remote, subject, journal, self.plan, &self.host.registry, cancelled).map(Some)
     }
 
     /// Runs the steps, lets the gates judge, and tells both.

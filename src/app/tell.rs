@@ -3,6 +3,7 @@
 //! Each has a thread of its own. A terminal or a pipe that takes nothing more may hold up the run as it would any
 //! program, but neither timeouts nor signals; and when the run is to stop, nobody waits for it any longer.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -10,8 +11,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::failure::{Failure, host};
+use crate::app::journals::note;
 use crate::deliver::live::Live;
 use crate::event::RunEvent;
+use crate::journal::file::Journal;
 use crate::report::terminal::Terminal;
 use crate::report::{Report, ReportError};
 use crate::run::stop::{Stopped, Urgency};
@@ -50,13 +53,13 @@ impl Telling {
         report: Report,
         terminal: Terminal,
         stopped: &Stopped,
-        live: Option<mpsc::Sender<RunEvent>>,
+        (live, journal): (Option<mpsc::Sender<RunEvent>>, Option<Arc<Journal>>),
     ) -> Result<(Self, mpsc::Sender<RunEvent>), Failure> {
         let (events, inbox) = mpsc::channel(WAITING);
         let (to_show, for_show) = mpsc::channel(WAITING);
         let patience = stopped.clone();
         let (done, complete) = oneshot::channel();
-        let out = Out { to_show: Some(to_show), live, done: Some(done) };
+        let out = Out { to_show: Some(to_show), live, journal, done: Some(done) };
         let record = on_a_thread(write(report, inbox, out, patience))?;
         let shown = on_a_thread(show(terminal, for_show))?;
         Ok((Self { record, shown, complete: Some(complete), stopped: stopped.clone() }, events))
@@ -132,6 +135,7 @@ struct Out {
     to_show: Option<mpsc::Sender<RunEvent>>,
     /// The live updates of the check run.
     live: Option<mpsc::Sender<RunEvent>>,
+    journal: Option<Arc<Journal>>,
     /// Told when the record is complete.
     done: Option<oneshot::Sender<()>>,
 }
@@ -144,6 +148,12 @@ async fn write(
     mut stopped: Stopped,
 ) -> Result<(), ReportError> {
     while let Some(event) = inbox.recv().await {
+        if let Some(journal) = &out.journal {
+            note(journal, &event);
+        }
+        if matches!(event, RunEvent::ProcessStarted { .. } | RunEvent::ProcessEnded { .. }) {
+            continue;
+        }
         report.event(&event);
         if matches!(event, RunEvent::RunFinished { .. })
             && let Some(done) = out.done.take()

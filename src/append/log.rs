@@ -258,8 +258,8 @@ impl Held {
         Ok(self.log)
     }
 
-    /// Ends with the file for good: the space behind its end is given back.
-    pub fn finish(self) {
+    /// Gives the space behind the end back, when nothing more is to come.
+    pub fn trim(&self) {
         if !self.log.is_poisoned {
             // Space that stays reserved is a pity and no more.
             let _ = self.log.file.set_len(self.log.mark.offset);

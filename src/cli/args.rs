@@ -211,9 +211,12 @@ pub(super) struct Publish {
     /// Whether it is posted, or only shown
     #[arg(long, value_name = "WHEN", default_value = "on")]
     pub(super) check_run: Deliver,
-    /// Post a new check run even if the record was delivered
+    /// Post a new check run even if the record was delivered, or was concluded by `rungate reconcile`
     #[arg(long)]
     pub(super) again: bool,
+    /// Deliver the record although it is not what the run has written
+    #[arg(long)]
+    pub(super) changed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

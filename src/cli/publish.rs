@@ -1,6 +1,7 @@
 //! `rungate publish`.
 
-use crate::app::check_run::{self as app, PublishError, Wanted};
+use crate::app::check_run::Wanted;
+use crate::app::check_run::stored::{self, Options, PublishError, Published};
 use crate::cli::args::{Deliver, Publish};
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
@@ -12,16 +13,22 @@ pub(super) fn publish(args: &Publish, environ: &Environ, talk: Talk) -> Exit {
         Deliver::On => Wanted::On,
         Deliver::Preview => Wanted::Preview,
     };
-    let delivery = match app::publish(&args.folder, environ, wanted, args.again) {
-        Ok(delivery) => delivery,
+    let options = Options { wanted, again: args.again, changed: args.changed };
+    let Published { delivery, trouble } = match stored::publish(&args.folder, environ, options) {
+        Ok(published) => published,
         Err(PublishError::Lack(failure)) => return talk.failure(&failure),
         Err(PublishError::Output(error)) => return talk.lost(&error),
-        Err(error @ PublishError::Record { .. }) => {
-            let help = "name the folder of a run that is over, such as one below .rungate/runs";
-            talk.error(&crate::http::error::chain(&error), Some(help));
-            return Exit::Usage;
+        Err(error) => {
+            talk.error(&crate::http::error::chain(&error), error.remedy());
+            return match error {
+                PublishError::Journal(_) | PublishError::Busy | PublishError::Final => Exit::Undelivered,
+                _ => Exit::Usage,
+            };
         }
     };
+    if let Some(trouble) = trouble {
+        talk.note(&trouble);
+    }
     if wanted == Wanted::Preview {
         return Exit::Passed;
     }

@@ -6,7 +6,9 @@
 pub mod annotations;
 pub mod compose;
 pub mod live;
+pub mod outbox;
 pub mod preview;
 pub mod publish;
+pub mod remote;
 pub mod state;
 mod text;

@@ -12,9 +12,6 @@ use crate::deliver::live::Live;
 use crate::deliver::state::{Came, Next, Opened, State};
 use crate::event::RunEvent;
 use crate::github::checks::Call;
-use crate::github::client::{self, Client, ClientError, Request};
-use crate::github::repository::Repository;
-use crate::http::Method;
 use crate::record::Conclusion;
 use crate::record::delivery::{Delivered, Delivery};
 use crate::redact::Registry;
@@ -34,6 +31,9 @@ const EACH: Duration = Duration::from_millis(1_500);
 /// The least that the last word gets when the steps took all the time to stop.
 const LEAST: Duration = Duration::from_secs(1);
 
+/// After so long somebody may have taken this process for dead and concluded its check run.
+const LONG: Duration = Duration::from_mins(10);
+
 /// Pause before it is looked what came of a request whose answer was lost.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -47,63 +47,10 @@ pub trait Api: Send + Sync {
 
     /// The id of the App that makes the runs, where it is known.
     fn app_id(&self) -> impl Future<Output = Option<u64>> + Send;
-}
 
-/// GitHub.
-#[derive(Debug)]
-pub struct Remote {
-    /// The way to it.
-    pub client: Client,
-    /// The repository.
-    pub repository: Repository,
-}
-
-impl Api for Remote {
-    async fn call(&self, call: &Call, deadline: Instant) -> Came {
-        match self.made(call, deadline).await {
-            Ok(came) => came,
-            Err(error) => {
-                let text = error.full_text();
-                match error {
-                    ClientError::Ambiguous { .. } | ClientError::Unexpected { .. } => Came::Doubt(text),
-                    ClientError::Unreachable { .. }
-                    | ClientError::Unavailable { .. }
-                    | ClientError::DeadlineExceeded { .. } => Came::Failed(text),
-                    ClientError::Refused(_)
-                    | ClientError::Sign(_)
-                    | ClientError::NoKey
-                    | ClientError::Host(_) => Came::Refused(format!("{text}; {}", error.remedy())),
-                }
-            }
-        }
-    }
-
-    fn is_pressed(&self) -> bool {
-        self.client.is_pressed()
-    }
-
-    async fn app_id(&self) -> Option<u64> {
-        self.client.app_id().await
-    }
-}
-
-impl Remote {
-    async fn made(&self, call: &Call, deadline: Instant) -> Result<Came, ClientError> {
-        let path = call.path(&self.repository.to_string());
-        let body = call.body().map_err(|source| ClientError::Unexpected { source })?.unwrap_or_default();
-        let request = match call.method() {
-            Method::Post => Request::post(path, body),
-            Method::Patch => Request::patch(path, body),
-            Method::Get | Method::Put | Method::Delete => Request::get(path),
-        };
-        let request = if call.is_repeatable() { request.repeatable() } else { request };
-        let answer = self.client.send(&request, deadline).await?;
-        Ok(match call {
-            Call::Find { .. } => {
-                Came::Runs(client::read::<crate::github::checks::CheckRuns>(&answer)?.check_runs)
-            }
-            Call::Create(_) | Call::Update { .. } | Call::Get { .. } => Came::Run(client::read(&answer)?),
-        })
+    /// Hears that the server refuses an annotation, and has refused so many by now.
+    fn refused(&self, _refused: usize) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
     }
 }
 
@@ -138,6 +85,7 @@ pub struct Following {
 
 /// Creates a check run, keeps it up to date, and concludes it.
 pub async fn follow(api: &impl Api, mut following: Following) -> Delivery {
+    let begun = Instant::now();
     let mut state = State::new(&following.subject.external_id, false);
     let waiting = wait(api, &mut following, &mut state).await;
     let (job, mut deadline) = match waiting {
@@ -168,6 +116,9 @@ pub async fn follow(api: &impl Api, mut following: Following) -> Delivery {
     if state.opened.is_some() {
         state.trouble = None;
     }
+    if !hurried && begun.elapsed() > LONG {
+        state.look_again();
+    }
     state.finish(job.annotations());
     let last = if hurried { PAUSE } else { LAST };
     let each = if hurried { EACH } else { TIME };
@@ -180,11 +131,30 @@ pub async fn follow(api: &impl Api, mut following: Following) -> Delivery {
 pub async fn deliver(
     api: &impl Api,
     subject: &Subject,
-    mut job: Job,
+    job: Job,
     look: bool,
     cancelled: Option<Cancelled>,
 ) -> Delivery {
-    let mut state = State::new(&subject.external_id, look);
+    let state = State::new(&subject.external_id, look);
+    go_on(api, subject, job, (state, Duration::ZERO), cancelled).await
+}
+
+/// Delivers what `state` says is missing of `job`, after a while in which what a dead process has sent may arrive.
+pub async fn go_on(
+    api: &impl Api,
+    subject: &Subject,
+    mut job: Job,
+    (mut state, wait): (State, Duration),
+    mut cancelled: Option<Cancelled>,
+) -> Delivery {
+    let waited = Instant::now() + wait;
+    match &mut cancelled {
+        None => sleep_until(waited).await,
+        Some(signal) => tokio::select! {
+            () = sleep_until(waited) => {}
+            () = self::cancelled(signal) => {}
+        },
+    }
     state.finish(job.annotations());
     let ending = Ending { deadline: Instant::now() + TIME, last: LAST, each: TIME, cancelled };
     end(api, subject, &mut job, &mut state, ending).await;
@@ -353,16 +323,19 @@ async fn end(api: &impl Api, subject: &Subject, job: &mut Job, state: &mut State
                 came = made => came,
             },
         };
-        if ending.cancelled.as_ref().is_some_and(|signal| *signal.borrow()) {
+        let refused = state.refused;
+        let hurry = ending.cancelled.as_ref().is_some_and(|signal| *signal.borrow());
+        state.came(came);
+        if state.refused > refused {
+            api.refused(state.refused).await;
+        }
+        if hurry {
             ending.cancelled = None;
             ending.deadline = ending.deadline.min(Instant::now() + HURRY);
             ending.last = Duration::ZERO;
             ending.each = EACH;
-            state.came(came);
             state.hurry("the run was cancelled");
-            continue;
         }
-        state.came(came);
     }
 }
 

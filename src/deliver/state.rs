@@ -6,9 +6,13 @@
 use std::ops::Range;
 
 use crate::github::checks::{CheckRun, MAX_BATCH, Status};
+use crate::journal::state::{Check, Presence};
 
 /// Times that one thing is tried before it is given up.
 const MOST_TRIES: u32 = 4;
+
+/// Annotations that the server may refuse one by one before the rest is given up.
+const MOST_BAD: usize = 20;
 
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,10 @@ pub enum Came {
     Runs(Vec<CheckRun>),
     /// It was refused: this request will never be accepted.
     Refused(String),
+    /// It was refused because of what it says.
+    Invalid(String),
+    /// Somebody else has concluded the check run, and nothing may be added to that.
+    Final(String),
     /// It may have been done.
     Doubt(String),
     /// It was not done, and may be later.
@@ -65,6 +73,10 @@ pub struct State {
     arrived: u64,
     /// Annotations that were given up.
     pub left_out: usize,
+    /// Those of them that the server refuses, so that nobody has to try them again.
+    pub refused: usize,
+    /// What is left of a request that was refused because of what it says: the bad one is in there.
+    suspects: Option<Range<usize>>,
     next: Next,
     tries: u32,
     /// The check run, as soon as there is one.
@@ -83,10 +95,38 @@ impl State {
             at: 0,
             arrived: 0,
             left_out: 0,
+            refused: 0,
+            suspects: None,
             next: if look { Next::Find } else { Next::Create },
             tries: 0,
             opened: None,
             trouble: None,
+        }
+    }
+
+    /// A delivery that goes on where a journal says that it stands. What it does not know for certain is read first.
+    #[must_use]
+    pub fn resume(external_id: &str, check: &Check) -> Self {
+        let mut state = Self::new(external_id, true);
+        if let Presence::There(id) = check.presence {
+            let concluded = check.concluded.or(check.concluding).is_some();
+            state.opened = Some(Opened { id, html_url: None, concluded });
+            state.arrived = check.arrived;
+            state.refused = check.refused;
+            state.left_out = check.refused;
+            state.at = usize::try_from(check.arrived).unwrap_or(usize::MAX).saturating_add(check.refused);
+            state.next = Next::Count;
+            if check.refused > 0 {
+                state.trouble = Some("the server does not accept what they say".to_owned());
+            }
+        }
+        state
+    }
+
+    /// Reads the check run before anything else is sent: somebody may have concluded it meanwhile.
+    pub fn look_again(&mut self) {
+        if self.next == Next::Conclude {
+            self.step(Next::Count);
         }
     }
 
@@ -105,7 +145,7 @@ impl State {
     /// Begins with `total` annotations and the conclusion after them, as soon as there is a check run.
     pub fn finish(&mut self, total: usize) {
         self.total = total;
-        if self.opened.is_some() {
+        if self.opened.is_some() && self.next != Next::Count {
             self.go_on();
         }
     }
@@ -139,20 +179,19 @@ impl State {
             }
             (Next::Send(range), Came::Run(_)) => self.sent(&range),
             (Next::Send(_), Came::Doubt(_)) => self.step_in_doubt(),
-            (Next::Send(range), Came::Refused(why)) => {
-                // One bad annotation fails its whole request; the others are no worse for it.
-                self.leave_out(range.end, &why);
-                self.go_on();
-            }
-            (Next::Count, Came::Run(run)) => self.counted(run.output.annotations_count),
-            (Next::Count, Came::Refused(why)) => self.hurry(&why),
+            (_, Came::Final(why)) => self.end(why),
+            (Next::Send(range), Came::Invalid(why)) => self.bisect(range, &why),
+            (Next::Send(_) | Next::Count, Came::Refused(why) | Came::Invalid(why)) => self.hurry(&why),
+            (Next::Count, Came::Run(run)) => self.counted(&run),
             (Next::Conclude, Came::Run(_)) => {
                 if let Some(opened) = &mut self.opened {
                     opened.concluded = true;
                 }
                 self.step(Next::Nothing);
             }
-            (Next::Create | Next::Find | Next::Conclude, Came::Refused(why)) => self.end(why),
+            (Next::Create | Next::Find | Next::Conclude, Came::Refused(why) | Came::Invalid(why)) => {
+                self.end(why);
+            }
             (Next::Nothing, _) => {}
             // What was not done, and answers that are none to the question.
             (next, Came::Failed(why) | Came::Doubt(why)) => self.failed(&next, why),
@@ -192,12 +231,31 @@ impl State {
     }
 
     fn go_on(&mut self) {
-        let next = if self.at < self.total {
-            Next::Send(self.at..self.total.min(self.at + MAX_BATCH))
-        } else {
-            Next::Conclude
+        let end = self.total.min(self.at.saturating_add(MAX_BATCH));
+        let end = match self.suspects.take().filter(|suspects| suspects.contains(&self.at)) {
+            Some(suspects) => {
+                let half = (suspects.end - self.at).div_ceil(2);
+                self.suspects = Some(self.at..suspects.end);
+                end.min(self.at + half)
+            }
+            None => end,
         };
-        self.step(next);
+        self.step(if self.at < end { Next::Send(self.at..end) } else { Next::Conclude });
+    }
+
+    /// One bad annotation fails its whole request, and the others are no worse for it: the request is cut in two until the
+    /// bad one is alone.
+    fn bisect(&mut self, range: Range<usize>, why: &str) {
+        if range.len() > 1 {
+            self.suspects = Some(range);
+            return self.go_on();
+        }
+        self.refused += 1;
+        self.leave_out(range.end, why);
+        self.go_on();
+        if self.refused > MOST_BAD {
+            self.hurry(why);
+        }
     }
 
     fn sent(&mut self, range: &Range<usize>) {
@@ -206,7 +264,13 @@ impl State {
         self.go_on();
     }
 
-    fn counted(&mut self, count: u64) {
+    fn counted(&mut self, run: &CheckRun) {
+        let Some(opened) = &mut self.opened else { return };
+        opened.html_url = run.html_url.clone().or(opened.html_url.take());
+        if run.status == Status::Completed && !opened.concluded {
+            return self.end("somebody else has concluded the check run".to_owned());
+        }
+        let count = run.output.annotations_count;
         let new = usize::try_from(count.saturating_sub(self.arrived)).unwrap_or(usize::MAX);
         let tries = self.tries;
         self.at = self.total.min(self.at.saturating_add(new));
@@ -308,16 +372,97 @@ mod tests {
         }
     }
 
+    /// Answers as a server that does not take the annotations `bad`. Returns those that it took, and the requests.
+    fn against(bad: &[usize], state: &mut State) -> (Vec<usize>, usize) {
+        let (mut taken, mut requests) = (Vec::new(), 0);
+        while *state.next() != Next::Nothing {
+            let came = match state.next().clone() {
+                Next::Send(range) if range.clone().any(|at| bad.contains(&at)) => Came::Invalid("bad".into()),
+                Next::Send(range) => {
+                    taken.extend(range);
+                    Came::Run(run(taken.len() as u64))
+                }
+                _ => Came::Run(run(taken.len() as u64)),
+            };
+            requests += 1;
+            state.came(came);
+        }
+        (taken, requests)
+    }
+
     #[test]
-    fn a_refused_batch_is_left_out_and_the_rest_is_sent() {
+    fn the_bad_annotation_alone_is_left_out() {
+        for bad in [&[0][..], &[49], &[50], &[119], &[0, 1, 2], &[7, 60, 61, 119]] {
+            let mut state = State::new("me", false);
+            state.finish(120);
+            let (taken, requests) = against(bad, &mut state);
+            let wanted: Vec<usize> = (0..120).filter(|at| !bad.contains(at)).collect();
+            assert_eq!(taken, wanted, "{bad:?}");
+            assert_eq!((state.left_out, state.refused), (bad.len(), bad.len()), "{bad:?}");
+            assert!(requests <= 5 + 12 * bad.len(), "{bad:?}: {requests} requests");
+            assert!(!state.is_delivered() && state.opened.unwrap().concluded);
+        }
+    }
+
+    #[test]
+    fn a_server_that_takes_nothing_is_left_soon() {
         let mut state = State::new("me", false);
-        state.finish(60);
+        state.finish(1000);
+        let all: Vec<usize> = (0..1000).collect();
+        let (taken, requests) = against(&all, &mut state);
+        assert_eq!((taken.len(), state.left_out), (0, 1000));
+        assert!(requests < 100 && state.opened.unwrap().concluded, "{requests}");
+    }
+
+    #[test]
+    fn a_token_without_the_right_is_not_tried_for_every_annotation() {
+        let mut state = State::new("me", false);
+        state.finish(120);
         state.came(Came::Run(run(0)));
-        state.came(Came::Refused("bad".into()));
-        assert_eq!((state.next(), state.left_out), (&Next::Send(50..60), 50));
-        state.came(Came::Run(run(10)));
-        state.came(Came::Run(run(10)));
-        assert!(!state.is_delivered() && state.opened.unwrap().concluded);
+        state.came(Came::Refused("no permission".into()));
+        assert_eq!((state.next(), state.left_out), (&Next::Conclude, 120));
+    }
+
+    #[test]
+    fn what_a_journal_knows_is_not_asked_and_what_it_does_not_is() {
+        let there = Check { presence: Presence::There(7), arrived: 50, ..Check::default() };
+        let mut state = State::resume("me", &there);
+        state.finish(120);
+        assert_eq!(*state.next(), Next::Count);
+        // The batch that was in doubt has arrived.
+        state.came(Came::Run(run(100)));
+        assert_eq!(*state.next(), Next::Send(100..120));
+        // One that was refused stands in no count.
+        let mut state = State::resume("me", &Check { refused: 1, ..there.clone() });
+        state.finish(120);
+        state.came(Came::Run(run(50)));
+        assert_eq!((state.next(), state.left_out), (&Next::Send(51..101), 1));
+        let doubt = Check { presence: Presence::Doubt(crate::clock::Timestamp::now()), ..there };
+        assert_eq!(*State::resume("me", &doubt).next(), Next::Find);
+    }
+
+    #[test]
+    fn what_somebody_else_has_concluded_stays_as_it_is() {
+        let completed = CheckRun { status: Status::Completed, ..run(0) };
+        let mut state = State::new("me", false);
+        state.came(Came::Run(run(0)));
+        state.look_again();
+        state.finish(3);
+        state.came(Came::Run(completed.clone()));
+        assert!(*state.next() == Next::Nothing && !state.is_delivered());
+        // Our own conclusion of which the answer was lost is no reason to stop.
+        let ours = Check {
+            presence: Presence::There(7),
+            concluding: Some(crate::journal::state::Concluded {
+                conclusion: crate::record::Conclusion::Success,
+                by: crate::journal::entry::Role::Run,
+            }),
+            ..Check::default()
+        };
+        let mut state = State::resume("me", &ours);
+        state.finish(0);
+        state.came(Came::Run(completed));
+        assert_eq!(*state.next(), Next::Conclude);
     }
 
     #[test]
@@ -335,6 +480,8 @@ mod tests {
             doubt(),
             Came::Failed("down".into()),
             Came::Refused("no".into()),
+            Came::Invalid("no".into()),
+            Came::Final("no".into()),
             Came::Runs(vec![]),
             Came::Run(run(0)),
         ] {
@@ -348,7 +495,7 @@ mod tests {
                     let asked = matches!(state.next(), Next::Find | Next::Count);
                     state.came(if asked { came_to_doubts.clone() } else { came.clone() });
                     rounds += 1;
-                    assert!(rounds < 100, "{came:?} {came_to_doubts:?} {state:?}");
+                    assert!(rounds < 200, "{came:?} {came_to_doubts:?} {state:?}");
                 }
             }
         }

@@ -142,8 +142,8 @@ pub enum Entry {
     AnnotationsIntent {
         /// Of which check run.
         check: String,
-        /// The first one, counted from 0 in the order in which they are posted.
-        first: usize,
+        /// How many had arrived before.
+        after: u64,
         /// How many.
         count: usize,
         /// Digest of the annotations as they are sent.
@@ -156,6 +156,14 @@ pub enum Entry {
         check: String,
         /// All that it has now.
         arrived: u64,
+    },
+    /// The server refuses an annotation because of what it says, and it is left out.
+    #[serde(rename = "annotations.refused")]
+    AnnotationsRefused {
+        /// Of which check run.
+        check: String,
+        /// All that it has refused so far.
+        refused: usize,
     },
     /// The conclusion is about to be sent.
     #[serde(rename = "complete.intent")]

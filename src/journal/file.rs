@@ -154,6 +154,8 @@ impl Journal {
         let mut value = serde_json::to_value(&line).map_err(JournalError::Entry)?;
         self.hide(&mut value);
         inner.held.append(&[value.to_string().as_bytes()])?;
+        // As whoever comes later will read it.
+        let line: Line = serde_json::from_value(value).map_err(JournalError::Entry)?;
         inner.state.take(&line);
         Ok(())
     }
@@ -174,11 +176,11 @@ impl Journal {
     ///
     /// # Errors
     /// Fails when it cannot be written.
-    pub fn close(self) -> Result<(), JournalError> {
-        if !self.lock().state.is_closed {
+    pub fn close(&self) -> Result<(), JournalError> {
+        if !self.state().is_closed {
             self.write(&Entry::Closed)?;
         }
-        self.inner.into_inner().unwrap_or_else(PoisonError::into_inner).held.finish();
+        self.lock().held.trim();
         Ok(())
     }
 

@@ -39,8 +39,10 @@ pub struct Check {
     pub presence: Presence,
     /// Annotations that have arrived for certain.
     pub arrived: u64,
-    /// Annotations that were sent, and nothing more is known: the first one, and how many.
-    pub in_doubt: Option<(usize, usize)>,
+    /// Annotations that the server refuses, and that stand among those that have arrived.
+    pub refused: usize,
+    /// How many annotations were sent of which nothing more is known.
+    pub in_doubt: Option<usize>,
     /// A conclusion that was sent, and nothing more is known.
     pub concluding: Option<Concluded>,
     /// The conclusion that it has for certain.
@@ -149,6 +151,7 @@ impl State {
             | Entry::Absent { check }
             | Entry::AnnotationsIntent { check, .. }
             | Entry::AnnotationsReceipt { check, .. }
+            | Entry::AnnotationsRefused { check, .. }
             | Entry::CompleteIntent { check, .. }
             | Entry::CompleteReceipt { check, .. } => self.take_check(check, line),
             Entry::Unknown => {}
@@ -167,7 +170,11 @@ impl State {
             }
             Entry::Created { id, .. } => check.presence = Presence::There(*id),
             Entry::Absent { .. } => check.presence = Presence::Absent,
-            Entry::AnnotationsIntent { first, count, .. } => check.in_doubt = Some((*first, *count)),
+            Entry::AnnotationsIntent { count, .. } => check.in_doubt = Some(*count),
+            Entry::AnnotationsRefused { refused, .. } => {
+                check.refused = *refused;
+                check.in_doubt = None;
+            }
             Entry::AnnotationsReceipt { arrived, .. } => {
                 check.arrived = *arrived;
                 check.in_doubt = None;

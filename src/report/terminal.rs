@@ -170,6 +170,8 @@ impl Terminal {
             | RunEvent::FindingAgain { .. }
             | RunEvent::FindingSuppressed { .. }
             | RunEvent::Tests { .. }
+            | RunEvent::ProcessStarted { .. }
+            | RunEvent::ProcessEnded { .. }
             | RunEvent::CancelRequested { .. }
             | RunEvent::Delivered { .. }
             | RunEvent::Judged { .. } => return,
@@ -246,6 +248,8 @@ impl Terminal {
             | RunEvent::FindingAgain { .. }
             | RunEvent::FindingSuppressed { .. }
             | RunEvent::Tests { .. }
+            | RunEvent::ProcessStarted { .. }
+            | RunEvent::ProcessEnded { .. }
             | RunEvent::Judged { .. }
             | RunEvent::Delivered { .. }
             | RunEvent::RunFinished { .. } => return,

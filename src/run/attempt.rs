@@ -44,7 +44,7 @@ pub(super) struct Attempt<'a> {
     stderr: Option<pipe::Receiver>,
     status: Option<pipe::Receiver>,
     frame: Vec<u8>,
-    /// Something to show for which the dispatcher has had no room yet. Nothing more is read until it is gone.
+    /// Something to tell for which the dispatcher has had no room yet. Nothing more is read until it is gone.
     unsent: Option<RunEvent>,
     ladder: Ladder,
     started: Instant,
@@ -80,6 +80,9 @@ impl<'a> Attempt<'a> {
             Ok(child) => child,
             Err(error) => return (Ended::not_started(with_source(&error)), output),
         };
+        let pid = child.helper();
+        let cgroup = warden.group().map(|group| group.path().to_owned());
+        let started = RunEvent::ProcessStarted { key: job.key.clone(), pid, cgroup };
         let pipes = [&child.stdout, &child.stderr, &child.status].map(receiver);
         let [Ok(stdout), Ok(stderr), Ok(status)] = pipes else {
             return (Ended::not_started("failed to read a pipe of the child".to_owned()), output);
@@ -94,7 +97,7 @@ impl<'a> Attempt<'a> {
             stderr: Some(stderr),
             status: Some(status),
             frame: Vec::new(),
-            unsent: None,
+            unsent: Some(started),
             ladder: Ladder::new(),
             started: Instant::now(),
             began,
@@ -106,7 +109,9 @@ impl<'a> Attempt<'a> {
             outlived: None,
             drain_until: None,
         };
-        attempt.supervise().await
+        let ended = attempt.supervise().await;
+        tools.tell(RunEvent::ProcessEnded { pid }).await;
+        ended
     }
 
     async fn supervise(mut self) -> (Ended, Output) {

@@ -1,16 +1,22 @@
 //! Check runs about requests of which nothing was judged, so that nobody waits for a verdict.
 
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::app::check_run::{CLOSE, Wanted, Way, details, on_signals};
 use crate::app::failure::Failure;
+use crate::app::folders;
+use crate::app::journals::{self, Begun};
 use crate::app::load::Site;
 use crate::app::secrets;
 use crate::app::tell::event_loop;
 use crate::clock::Timestamp;
 use crate::deliver::compose::{Job, Subject};
+use crate::deliver::outbox::Outbox;
 use crate::deliver::publish;
 use crate::finding::{Finding, Level, Location};
 use crate::id::{CommandId, RunId};
@@ -22,6 +28,9 @@ use crate::record::delivery::Delivered;
 use crate::redact::Registry;
 use crate::request::RunRequest;
 use crate::workspace;
+
+/// How long telling it may take.
+const TIME: Duration = Duration::from_mins(3);
 
 /// Posts a failed check run about a request of which nothing was judged, so that nobody waits for its verdict. Says why
 /// it could not, where it should have.
@@ -47,17 +56,33 @@ pub(in crate::app) fn post_failure(
     else {
         return None;
     };
+    let run = RunId::fresh();
     let subject = Subject {
         name: name(site, request),
         head_sha,
-        external_id: RunId::fresh().to_string(),
+        external_id: run.to_string(),
         details_url: details(facts.repository.as_deref(), &site.environ),
         started_at: Timestamp::now(),
     };
     let job = without_verdict(failure, &registry).ok()?;
+    let begun = Begun {
+        run,
+        name: &subject.name,
+        sha: &subject.head_sha,
+        folder: Path::new(""),
+        at: subject.started_at,
+        timeout: TIME,
+    };
+    let journal = journals::begin(&folders::state(&site.environ), &begun, &remote, &registry);
+    let journal = match journal {
+        Ok(journal) => journal,
+        Err(why) => return Some(why),
+    };
     let delivery = event_loop().ok()?.block_on(async {
         let cancelled = on_signals().ok();
-        let delivery = publish::deliver(remote.as_ref(), &subject, job, false, cancelled).await;
+        let outbox = Outbox::new(remote.as_ref(), Arc::clone(&journal), subject.external_id.clone());
+        let delivery = publish::deliver(&outbox, &subject, job, false, cancelled).await;
+        let _delivered_all_the_same = journals::end(outbox, &journal);
         remote.client.close(Instant::now() + CLOSE).await;
         delivery
     });

@@ -162,7 +162,7 @@ fn the_reserved_space_is_not_part_of_the_file_and_is_given_back() {
         eprintln!("skipped: this file system reserves no space");
         return;
     }
-    hold(&path).finish();
+    hold(&path).trim();
     assert!(blocks(&path) < RESERVE);
     assert_eq!((std::fs::metadata(&path).unwrap().len(), records(&path).len()), (length, 1));
 }

@@ -35,7 +35,7 @@ fn every_step_of_a_check_run_is_known_or_in_doubt() {
     let steps = [
         (intent(), Presence::Doubt(Timestamp::from_unix_seconds(9)), true),
         (Entry::Created { check: check(), id: 7 }, Presence::There(7), true),
-        (Entry::AnnotationsIntent { check: check(), first: 0, count: 50, sha256 }, Presence::There(7), true),
+        (Entry::AnnotationsIntent { check: check(), after: 0, count: 50, sha256 }, Presence::There(7), true),
         (Entry::AnnotationsReceipt { check: check(), arrived: 50 }, Presence::There(7), true),
         (Entry::CompleteIntent { check: check(), conclusion: Conclusion::Success }, Presence::There(7), true),
         (
@@ -53,7 +53,7 @@ fn every_step_of_a_check_run_is_known_or_in_doubt() {
             (*presence, *is_open, !is_open),
             "{at}"
         );
-        assert_eq!(check.in_doubt, (at == 2).then_some((0, 50)), "{at}");
+        assert_eq!(check.in_doubt, (at == 2).then_some(50), "{at}");
         assert_eq!(check.arrived, if at >= 3 { 50 } else { 0 }, "{at}");
         assert_eq!(check.concluding, (at == 4).then_some(concluding), "{at}");
         assert_eq!(check.concluded, (at == 5).then_some(concluding), "{at}");

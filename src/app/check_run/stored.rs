@@ -1,0 +1,188 @@
+//! Delivering a record that an earlier run has left: from where that one stood, as far as anybody knows.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::app::check_run::{CLOSE, Wanted, Way, job, on_signals, preview};
+use crate::app::failure::Failure;
+use crate::app::folders;
+use crate::app::journals::{self, Stored};
+use crate::app::tell::event_loop;
+use crate::deliver::compose::{Job, Subject};
+use crate::deliver::outbox::Outbox;
+use crate::deliver::publish::{self, Cancelled};
+use crate::deliver::remote::Remote;
+use crate::environ::Environ;
+use crate::id::RunId;
+use crate::journal::file::{Journal, JournalError};
+use crate::record::Record;
+use crate::record::delivery::{Delivered, Delivery};
+
+/// How a stored record is to be delivered.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether it is posted, or only shown.
+    pub wanted: Wanted,
+    /// Whether there is to be a new check run although there is one.
+    pub again: bool,
+    /// Whether somebody says that the record is right although it is not what the run has left.
+    pub changed: bool,
+}
+
+/// Why a stored record was not delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// It cannot be read.
+    #[error("failed to read the record in {folder}")]
+    Record {
+        /// The folder.
+        folder: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that it takes is missing.
+    #[error(transparent)]
+    Lack(#[from] Failure),
+    /// Its journal cannot be used.
+    #[error("the journal of its delivery cannot be used")]
+    Journal(#[source] JournalError),
+    /// Somebody else delivers it at this moment.
+    #[error("another process makes this run or delivers its record")]
+    Busy,
+    /// It is not the record that the run has left.
+    #[error("the record in {folder} is not what the run has written")]
+    Changed {
+        /// The folder.
+        folder: String,
+    },
+    /// A check run that is not to be changed any more.
+    #[error("`rungate reconcile` has concluded the check run of this record, because its run was dead")]
+    Final,
+    /// Standard output took no more.
+    #[error("standard output could not be written")]
+    Output(#[source] io::Error),
+}
+
+impl PublishError {
+    /// What to do about it, where the error is not a [`Failure`] with a remedy of its own.
+    #[must_use]
+    pub const fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Record { .. } => {
+                Some("name the folder of a run that is over, such as one below .rungate/runs")
+            }
+            Self::Journal(_) => {
+                Some("look at the file; moved away, the record is delivered by what GitHub has of it")
+            }
+            Self::Busy => Some("wait until it has ended"),
+            Self::Changed { .. } => Some("look at what has changed; `--changed` delivers it all the same"),
+            Self::Final => {
+                Some("`--again` posts a new check run of the same name, which counts from then on")
+            }
+            Self::Lack(_) | Self::Output(_) => None,
+        }
+    }
+}
+
+/// What became of a delivery, and what is amiss beside it.
+#[derive(Debug)]
+pub struct Published {
+    /// What the record says of it now.
+    pub delivery: Delivery,
+    /// What the journal could not be told.
+    pub trouble: Option<String>,
+}
+
+/// Delivers the record in `folder`. One that was delivered stays as it is, unless a new check run is asked for.
+///
+/// # Errors
+/// Fails when nothing could be tried. A delivery that was tried and failed is a value.
+pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Published, PublishError> {
+    let registry = crate::app::secrets::registry(environ);
+    let unreadable = |source| PublishError::Record { folder: folder.display().to_string(), source };
+    let text = std::fs::read(folder.join("record.json")).map_err(unreadable)?;
+    let mut record: Record = serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
+    if record.schema != crate::record::SCHEMA {
+        return Err(unreadable(io::Error::other(format!("it is of the form {:?}", record.schema))));
+    }
+    let untouched = |delivery| Ok(Published { delivery, trouble: None });
+    if options.wanted == Wanted::Preview {
+        let shown = event_loop()?.block_on(preview(&record, folder, environ, &registry));
+        return shown.map_err(PublishError::Output).and_then(|()| untouched(record.delivery));
+    }
+    let was_delivered = record.delivery.check_run == Delivered::Delivered;
+    if was_delivered && !options.again {
+        return untouched(record.delivery);
+    }
+    let about = (record.repository.as_deref(), record.sha.as_deref());
+    let (Way::Remote(remote), Some(mut subject)) =
+        (Way::of(Wanted::On, about, environ, &registry)?, Subject::of(&record))
+    else {
+        return untouched(record.delivery);
+    };
+    let journal = match folders::state(environ) {
+        // Without a folder for state there is no journal either.
+        Err(_) => None,
+        Ok(state) => {
+            match journals::stored(&state, record.run_id, &registry).map_err(PublishError::Journal)? {
+                Stored::None => None,
+                Stored::Busy => return Err(PublishError::Busy),
+                Stored::Ours(journal) => Some(journal),
+            }
+        }
+    };
+    if let Some(journal) = &journal {
+        let is_final = check(journal, &record, folder, options)?;
+        if is_final && !options.again {
+            return Err(PublishError::Final);
+        }
+        if is_final || was_delivered {
+            // A new run needs an id of its own, or it would be taken for the old one.
+            subject.external_id = RunId::fresh().to_string();
+        }
+    } else if was_delivered {
+        subject.external_id = RunId::fresh().to_string();
+    }
+    let job = job(&record, folder, &registry).map_err(unreadable)?;
+    let published = event_loop()?.block_on(async {
+        let cancelled = on_signals()?;
+        let published = deliver(&remote, &subject, job, journal, cancelled).await;
+        remote.client.close(Instant::now() + CLOSE).await;
+        Ok::<_, Failure>(published)
+    })?;
+    record.delivery = published.delivery.clone();
+    crate::report::record_folder::rewrite(folder, &registry, &record).map_err(unreadable)?;
+    Ok(published)
+}
+
+/// Whether the journal says that the record's check run is final; and that the record is the one that it knows.
+fn check(journal: &Journal, record: &Record, folder: &Path, options: Options) -> Result<bool, PublishError> {
+    let state = journal.state();
+    let unreadable = |source| PublishError::Record { folder: folder.display().to_string(), source };
+    let digest = journals::digest(folder).map_err(unreadable)?;
+    if state.judged.is_none_or(|(_, known)| known != digest) && !options.changed {
+        return Err(PublishError::Changed { folder: folder.display().to_string() });
+    }
+    Ok(state.is_final(&record.run_id.to_string()))
+}
+
+async fn deliver(
+    remote: &Remote,
+    subject: &Subject,
+    job: Job,
+    journal: Option<Arc<Journal>>,
+    cancelled: Cancelled,
+) -> Published {
+    let Some(journal) = journal else {
+        let delivery = publish::deliver(remote, subject, job, true, Some(cancelled)).await;
+        return Published { delivery, trouble: None };
+    };
+    let outbox = Outbox::new(remote, Arc::clone(&journal), subject.external_id.clone());
+    let from = outbox.resume();
+    let delivery = publish::go_on(&outbox, subject, job, from, Some(cancelled)).await;
+    Published { delivery, trouble: journals::end(outbox, &journal) }
+}
