@@ -236,6 +236,13 @@ impl RunId {
     pub fn fresh() -> Self {
         Self(uuid::Uuid::now_v7())
     }
+
+    /// The id that `text` is, where it is written as this program writes one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = uuid::Uuid::parse_str(text).ok().filter(|id| id.get_version_num() == 7)?;
+        (id.hyphenated().to_string() == text).then_some(Self(id))
+    }
 }
 
 impl Serialize for RunId {

@@ -43,7 +43,7 @@ pub(super) use unjudged::{post_failure, without_verdict};
 const WAITING: usize = 256;
 
 /// How long the token may take to be given back.
-const CLOSE: Duration = Duration::from_secs(2);
+pub(super) const CLOSE: Duration = Duration::from_secs(2);
 
 /// Whether a run is posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,14 +144,39 @@ fn remote(
     if sha.is_none() {
         return Err(absent("the commit is not known", "name it with --sha"));
     }
-    let host = Host::of_environ(environ).map_err(|error| wrong(error.to_string(), error.remedy()))?;
+    let client = client(Scope::checks(repository.clone()), environ, registry)?;
+    Ok(Remote { client, repository })
+}
+
+fn client(scope: Scope, environ: &Environ, registry: &Registry) -> Result<Client, Lack> {
+    let host = Host::of_environ(environ).map_err(|error| Lack {
+        what: error.to_string(),
+        remedy: error.remedy(),
+        is_absent: false,
+    })?;
     let credentials = Credentials::of_environ(environ, registry).map_err(|error| Lack {
         what: crate::http::error::chain(&error),
         remedy: error.remedy().to_owned(),
         is_absent: matches!(error, CredentialsError::Missing),
     })?;
     let http = Http::new(environ, registry);
-    let client = Client::new(host, credentials, Scope::checks(repository.clone()), http, registry);
+    Ok(Client::new(host, credentials, scope, http, registry))
+}
+
+/// A client for `scope`; else what is missing, and what to do about it.
+pub(super) fn client_of(
+    scope: Scope,
+    environ: &Environ,
+    registry: &Registry,
+) -> Result<Client, (String, String)> {
+    client(scope, environ, registry).map_err(|lack| (lack.what, lack.remedy))
+}
+
+/// The way to the check runs of a repository; else what is missing, with what to do about it.
+pub(super) fn remote_of(repository: &str, environ: &Environ, registry: &Registry) -> Result<Remote, String> {
+    let told = |(what, remedy): (String, String)| format!("{what}; {remedy}");
+    let repository = Repository::parse(repository).map_err(|error| error.to_string())?;
+    let client = client_of(Scope::checks(repository.clone()), environ, registry).map_err(told)?;
     Ok(Remote { client, repository })
 }
 

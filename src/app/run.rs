@@ -12,6 +12,7 @@ use crate::app::failure::{Failure, host};
 use crate::app::folders;
 use crate::app::journals::{self, Begun};
 use crate::app::load::Site;
+use crate::app::reconcile::{self, Looked};
 use crate::app::secrets;
 use crate::app::signals::on_signals;
 use crate::app::tell::{Telling, event_loop};
@@ -57,6 +58,8 @@ pub struct Outcome {
     pub record: Record,
     /// What could not be written or delivered. The verdict stands all the same.
     pub trouble: Vec<String>,
+    /// What was closed of dead runs meanwhile.
+    pub reconciled: Vec<Looked>,
     /// Whether what is said still reaches somebody. A pipe that nobody empties would hold up whoever writes to it.
     pub watched: bool,
 }
@@ -123,6 +126,7 @@ fn attempt(
             )
         })?;
     let terminal = Terminal::new(&folder, &registry, options.view);
+    let beside = if site.environ.in_actions() { reconcile::beside(&site.environ) } else { None };
     let making = Making {
         delivery: way.delivery(),
         plan: &plan,
@@ -142,7 +146,13 @@ fn attempt(
             at_once,
         },
     };
-    event_loop()?.block_on(making.make(report, terminal, way, posted))
+    event_loop()?.block_on(async {
+        let mut outcome = making.make(report, terminal, way, posted).await?;
+        if let Some(beside) = beside {
+            outcome.reconciled = beside.end().await;
+        }
+        Ok(outcome)
+    })
 }
 
 /// How the steps of `plan` are confined, when they may run at all.
@@ -254,7 +264,7 @@ impl Making<'_> {
             let why = record.delivery.reason.as_deref().unwrap_or("nobody knows why");
             trouble.push(format!("the check run was not delivered: {why}"));
         }
-        Ok(Outcome { record, trouble, watched: told.watched })
+        Ok(Outcome { record, trouble, reconciled: Vec::new(), watched: told.watched })
     }
 
     /// Starts what posts the run, where it is to be posted.

@@ -2,6 +2,7 @@
 
 pub(super) mod app;
 pub(super) mod install;
+pub(super) mod reconcile;
 pub(super) mod sandbox;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crate::app::admit::{Allow, SandboxMode};
 use crate::app::check_run::Wanted;
 use crate::cli::args::app::App;
 use crate::cli::args::install::{Completions, Man};
+use crate::cli::args::reconcile::Reconcile;
 use crate::cli::args::sandbox::Sandbox;
 use crate::cli::version::VERSION;
 
@@ -47,6 +49,8 @@ pub(super) enum Verb {
     Plan(Plan),
     /// Post the record of an earlier run as a check run
     Publish(Publish),
+    /// Close what runs have left open whose process is gone
+    Reconcile(Reconcile),
     /// Check the manifest
     Validate(Validate),
     /// List the commands of the manifest

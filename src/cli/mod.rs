@@ -11,6 +11,7 @@ mod install;
 mod list;
 mod plan;
 mod publish;
+mod reconcile;
 mod run;
 mod sandbox;
 mod say;
@@ -52,6 +53,7 @@ fn dispatch(environ: Environ, talk: Talk) -> Exit {
     let exit = match arguments.verb {
         Verb::Run(args) => Ok(run::run(args, environ, talk)),
         Verb::Publish(args) => Ok(publish::publish(&args, &environ, talk)),
+        Verb::Reconcile(args) => reconcile::reconcile(args, &environ, talk),
         Verb::Plan(args) => plan::plan(args, environ, talk),
         Verb::Validate(args) => validate::validate(args, environ, talk),
         Verb::List(args) => list::list(args, environ, talk),

@@ -7,6 +7,7 @@ use crate::app::run::{self as app, Options, Undone};
 use crate::cli::args::RunArgs;
 use crate::cli::exit::Exit;
 use crate::cli::plan::request;
+use crate::cli::reconcile;
 use crate::cli::say::Talk;
 use crate::environ::Environ;
 use crate::record::Conclusion;
@@ -63,6 +64,9 @@ fn made(args: RunArgs, environ: Environ, talk: Talk) -> Exit {
         }
     };
     if outcome.watched {
+        for line in outcome.reconciled.iter().filter_map(reconcile::line) {
+            talk.note(&line);
+        }
         for trouble in &outcome.trouble {
             talk.error(trouble, None);
         }

@@ -23,7 +23,7 @@ use crate::journal::state::{Check, Presence};
 const DISK: Duration = Duration::from_secs(2);
 
 /// How long a call of a process that has died may still be on its way: GitHub gives up after ten seconds.
-const ON_ITS_WAY: Duration = Duration::from_secs(15);
+pub(super) const ON_ITS_WAY: Duration = Duration::from_secs(15);
 
 /// An [`Api`] whose effects on one check run are written down.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl<'a, A: Api> Outbox<'a, A> {
                     }]
                 }
             },
-            Call::Get { .. } | Call::Find { .. } => Vec::new(),
+            Call::Get { .. } | Call::Find { .. } | Call::Open { .. } => Vec::new(),
         })
     }
 
@@ -182,3 +182,6 @@ impl<A: Api> Api for Outbox<'_, A> {
         let _tried_again_after_a_crash = self.write(vec![Entry::AnnotationsRefused { check, refused }]).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::deliver::publish::Api;
 use crate::deliver::state::Came;
-use crate::github::checks::{Call, CheckRun, Said, Status};
+use crate::github::checks::{Call, CheckRun};
 
 /// Writes every request as an element of one JSON array, as it would be sent.
 #[derive(Debug)]
@@ -60,13 +60,7 @@ impl<W: Write + Send> Api for Preview<W> {
             let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
             to.error.get_or_insert(error);
         }
-        Came::Run(CheckRun {
-            id: 0,
-            html_url: None,
-            external_id: None,
-            status: Status::InProgress,
-            output: Said::default(),
-        })
+        Came::Run(CheckRun::default())
     }
 
     fn is_pressed(&self) -> bool {

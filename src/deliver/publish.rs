@@ -365,4 +365,4 @@ impl Following {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

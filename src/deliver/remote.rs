@@ -63,7 +63,7 @@ impl Remote {
         let request = if call.is_repeatable() { request.repeatable() } else { request };
         let answer = self.client.send(&request, deadline).await?;
         Ok(match call {
-            Call::Find { .. } => {
+            Call::Find { .. } | Call::Open { .. } => {
                 Came::Runs(client::read::<crate::github::checks::CheckRuns>(&answer)?.check_runs)
             }
             Call::Create(_) | Call::Update { .. } | Call::Get { .. } => Came::Run(client::read(&answer)?),

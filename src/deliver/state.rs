@@ -319,10 +319,9 @@ mod tests {
     fn run(count: u64) -> CheckRun {
         CheckRun {
             id: 7,
-            html_url: None,
             external_id: Some("me".into()),
-            status: Status::InProgress,
             output: Said { annotations_count: count },
+            ..CheckRun::default()
         }
     }
 

@@ -13,10 +13,11 @@ use crate::record::Conclusion;
 pub const MAX_BATCH: usize = 50;
 
 /// Where a check run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It is being made.
+    #[default]
     InProgress,
     /// It has a conclusion.
     Completed,
@@ -99,7 +100,7 @@ pub struct Annotation {
 }
 
 /// A check run as GitHub tells of it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct CheckRun {
     /// Its id.
     pub id: u64,
@@ -109,6 +110,12 @@ pub struct CheckRun {
     /// What [`CreateCheckRun::external_id`] said.
     #[serde(default)]
     pub external_id: Option<String>,
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// When it began, as GitHub writes it.
+    #[serde(default)]
+    pub started_at: Option<String>,
     /// Where it stands.
     pub status: Status,
     /// What it says.
@@ -166,6 +173,13 @@ pub enum Call {
         /// The App that made them, where it is known.
         app: Option<u64>,
     },
+    /// Lists the runs on one commit that have no conclusion.
+    Open {
+        /// The commit, or a name that stands for one.
+        reference: String,
+        /// The App that made them, where it is known.
+        app: Option<u64>,
+    },
 }
 
 impl Call {
@@ -175,7 +189,7 @@ impl Call {
         match self {
             Self::Create(_) => Method::Post,
             Self::Update { .. } => Method::Patch,
-            Self::Get { .. } | Self::Find { .. } => Method::Get,
+            Self::Get { .. } | Self::Find { .. } | Self::Open { .. } => Method::Get,
         }
     }
 
@@ -185,7 +199,7 @@ impl Call {
         match self {
             Self::Create(_) => false,
             Self::Update { update, .. } => update.output.annotations.is_empty(),
-            Self::Get { .. } | Self::Find { .. } => true,
+            Self::Get { .. } | Self::Find { .. } | Self::Open { .. } => true,
         }
     }
 
@@ -206,6 +220,14 @@ impl Call {
                 let query = query.finish();
                 format!("/repos/{repository}/commits/{sha}/check-runs?{query}")
             }
+            Self::Open { reference, app } => {
+                let reference: String = url::form_urlencoded::byte_serialize(reference.as_bytes()).collect();
+                let app = app.map(|app| format!("&app_id={app}")).unwrap_or_default();
+                // A blank in a path is not a plus sign.
+                let reference = reference.replace('+', "%20");
+                let query = format!("status=in_progress&filter=all&per_page=100{app}");
+                format!("/repos/{repository}/commits/{reference}/check-runs?{query}")
+            }
         }
     }
 
@@ -217,7 +239,7 @@ impl Call {
         match self {
             Self::Create(create) => serde_json::to_value(create).map(Some),
             Self::Update { update, .. } => serde_json::to_value(update).map(Some),
-            Self::Get { .. } | Self::Find { .. } => Ok(None),
+            Self::Get { .. } | Self::Find { .. } | Self::Open { .. } => Ok(None),
         }
     }
 }

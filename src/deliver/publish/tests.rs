@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
 
 use super::*;
@@ -8,7 +8,7 @@ use crate::github::checks::{CheckRun, MAX_BATCH, Said, Status};
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(in crate::deliver) enum Fate {
     Done,
     /// It is done, and the answer is lost.
     Lost,
@@ -16,35 +16,45 @@ enum Fate {
     Dropped,
     Refused,
     Hangs,
+    /// The process that asks is killed before it is done.
+    KilledBefore,
+    /// It is done, and the process is killed before it hears of it.
+    KilledAfter,
 }
 
 /// GitHub as far as one check run is concerned: annotations are added, everything else is replaced.
 #[derive(Default)]
-struct GitHub {
-    fates: Mutex<VecDeque<Fate>>,
-    runs: Mutex<Vec<Run>>,
+pub(in crate::deliver) struct GitHub {
+    pub(in crate::deliver) fates: Mutex<VecDeque<Fate>>,
+    pub(in crate::deliver) runs: Mutex<Vec<Run>>,
+    /// Messages of annotations that it does not take.
+    pub(in crate::deliver) bad: BTreeSet<String>,
+    /// Told when the process is killed.
+    pub(in crate::deliver) killed: tokio::sync::Notify,
+    /// How often it was asked.
+    pub(in crate::deliver) calls: std::sync::atomic::AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
-struct Run {
+pub(in crate::deliver) struct Run {
     external_id: String,
-    completed: Option<Conclusion>,
+    pub(in crate::deliver) completed: Option<Conclusion>,
     summary: String,
-    messages: Vec<String>,
+    pub(in crate::deliver) messages: Vec<String>,
 }
 
 impl GitHub {
-    fn with(fates: &[Fate]) -> Self {
+    pub(in crate::deliver) fn with(fates: &[Fate]) -> Self {
         Self { fates: Mutex::new(fates.iter().copied().collect()), ..Self::default() }
     }
 
     fn told(id: usize, run: &Run) -> CheckRun {
         CheckRun {
             id: id as u64,
-            html_url: None,
             external_id: Some(run.external_id.clone()),
             status: if run.completed.is_some() { Status::Completed } else { Status::InProgress },
             output: Said { annotations_count: run.messages.len() as u64 },
+            ..CheckRun::default()
         }
     }
 
@@ -64,6 +74,9 @@ impl GitHub {
                 let at = usize::try_from(*id).unwrap();
                 let run = &mut runs[at];
                 assert!(update.output.annotations.len() <= MAX_BATCH);
+                if update.output.annotations.iter().any(|one| self.bad.contains(&one.message)) {
+                    return Came::Invalid("one of them is bad".into());
+                }
                 run.messages.extend(update.output.annotations.iter().map(|one| one.message.clone()));
                 run.summary.clone_from(&update.output.summary);
                 match (update.conclusion, update.status) {
@@ -80,7 +93,7 @@ impl GitHub {
                 let at = usize::try_from(*id).unwrap();
                 Came::Run(Self::told(at, &runs[at]))
             }
-            Call::Find { .. } => {
+            Call::Find { .. } | Call::Open { .. } => {
                 Came::Runs(runs.iter().enumerate().map(|(id, run)| Self::told(id, run)).collect())
             }
         }
@@ -89,6 +102,7 @@ impl GitHub {
 
 impl Api for GitHub {
     async fn call(&self, call: &Call, deadline: Instant) -> Came {
+        self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Done);
         match fate {
             Fate::Done => self.apply(call),
@@ -98,6 +112,13 @@ impl Api for GitHub {
             }
             Fate::Dropped => Came::Doubt("lost".into()),
             Fate::Refused => Came::Refused("no".into()),
+            Fate::KilledBefore | Fate::KilledAfter => {
+                if fate == Fate::KilledAfter {
+                    self.apply(call);
+                }
+                self.killed.notify_one();
+                std::future::pending().await
+            }
             Fate::Hangs => {
                 sleep_until(deadline).await;
                 Came::Doubt("hung".into())
@@ -114,7 +135,7 @@ impl Api for GitHub {
     }
 }
 
-fn subject() -> Subject {
+pub(in crate::deliver) fn subject() -> Subject {
     Subject {
         name: "check".into(),
         head_sha: "a".repeat(40),
@@ -124,7 +145,7 @@ fn subject() -> Subject {
     }
 }
 
-fn job(count: u32) -> Job {
+pub(in crate::deliver) fn job(count: u32) -> Job {
     let findings: Vec<Finding> = (1..=count)
         .map(|line| {
             let place = Location { path: Some("a".into()), start_line: Some(line), ..Location::default() };
@@ -134,7 +155,7 @@ fn job(count: u32) -> Job {
     Job::without_verdict(Conclusion::Success, "over", "text\n".into(), &findings, &Registry::new()).unwrap()
 }
 
-fn on_paused_time<T>(work: impl Future<Output = T>) -> T {
+pub(in crate::deliver) fn on_paused_time<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -244,7 +265,7 @@ fn a_run_that_breaks_down_is_concluded_all_the_same() {
 
 #[test]
 fn a_later_delivery_goes_on_where_the_first_one_ended() {
-    let github = GitHub::with(&[Fate::Done, Fate::Done, Fate::Refused, Fate::Refused, Fate::Refused]);
+    let github = GitHub::with(&[Fate::Done, Fate::Done, Fate::Refused, Fate::Refused]);
     let first = on_paused_time(deliver(&github, &subject(), job(120), false, None));
     assert_eq!((first.check_run, github.runs.lock().unwrap()[0].messages.len()), (Delivered::Failed, 50));
     let second = on_paused_time(deliver(&github, &subject(), job(120), true, None));
