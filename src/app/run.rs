@@ -58,6 +58,8 @@ pub struct Outcome {
     pub record: Record,
     /// What could not be written or delivered. The verdict stands all the same.
     pub trouble: Vec<String>,
+    /// Whether a signal came before everything was done, be it after the verdict.
+    pub cancelled: bool,
     /// What was closed of dead runs meanwhile.
     pub reconciled: Vec<Looked>,
     /// Whether what is said still reaches somebody. A pipe that nobody empties would hold up whoever writes to it.
@@ -226,7 +228,7 @@ impl Making<'_> {
         let (folder, environ) = (self.host.record.clone(), self.host.environ.clone());
         let registry = self.host.registry.clone();
         let is_preview = matches!(way, Way::Preview);
-        let publisher = self.publisher(way, cancelled)?;
+        let publisher = self.publisher(way, cancelled.clone())?;
         let live = publisher.as_ref().map(|publisher| publisher.events.clone());
         let journal = publisher.as_ref().map(|publisher| Arc::clone(&publisher.journal));
         let (mut telling, events) = Telling::start(report, terminal, &stopped, (live, journal))?;
@@ -264,7 +266,8 @@ impl Making<'_> {
             let why = record.delivery.reason.as_deref().unwrap_or("nobody knows why");
             trouble.push(format!("the check run was not delivered: {why}"));
         }
-        Ok(Outcome { record, trouble, reconciled: Vec::new(), watched: told.watched })
+        let cancelled = *cancelled.borrow();
+        Ok(Outcome { record, trouble, cancelled, reconciled: Vec::new(), watched: told.watched })
     }
 
     /// Starts what posts the run, where it is to be posted.

@@ -72,6 +72,8 @@ fn made(args: RunArgs, environ: Environ, talk: Talk) -> Exit {
         }
     }
     match outcome.record.conclusion {
+        // Whoever stopped it midway through the delivery has not waited for what it says.
+        _ if outcome.cancelled => Exit::Cancelled,
         // Not by the conclusion alone: where the host could not start a step, nothing was judged.
         Conclusion::Failure if outcome.record.exit_code == Exit::Host.code() => Exit::Host,
         Conclusion::Failure | Conclusion::TimedOut => Exit::GateFailed,

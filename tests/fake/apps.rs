@@ -207,6 +207,7 @@ fn repository_value(world: &World, id: u64) -> Option<Value> {
     let it = world.repositories.iter().find(|it| it.id == id)?;
     Some(json!({
         "id": it.id, "name": it.name, "full_name": format!("{}/{}", it.owner, it.name), "private": it.private,
+        "default_branch": world.settings.branches.keys().next().map_or("main", String::as_str),
         "owner": account(&it.owner), "url": world.address(&format!("/repos/{}/{}", it.owner, it.name)),
     }))
 }

@@ -8,6 +8,7 @@ use super::apps::with_link;
 use super::auth;
 use super::call::{Answer, Call, Reply, page};
 use super::check_runs::{self, Place};
+use super::refs;
 use super::world::{CheckRun, World};
 
 /// The suite of this App and commit, which is made when it is missing.
@@ -24,6 +25,7 @@ pub(super) fn suite_of(world: &mut World, app: u64, repository: u64, sha: &str) 
 /// `GET /repos/{owner}/{repo}/commits/{ref}/check-runs`
 pub(super) fn runs_of_commit(world: &World, call: &Call, at: Place<'_>, sha: &str) -> Reply {
     auth::permitted(at.caller, at.repository, "checks", "read")?;
+    let sha = refs::commit(world, sha);
     check_runs::known_commit(world, sha)?;
     let runs =
         world.check_runs.iter().filter(|run| run.repository == at.repository.id && run.head_sha == sha);

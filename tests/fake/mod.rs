@@ -14,6 +14,7 @@ mod contract;
 mod control;
 pub(crate) mod faults;
 mod output;
+mod refs;
 mod route;
 mod server;
 mod statuses;

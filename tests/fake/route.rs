@@ -5,7 +5,7 @@ use axum::http::Method;
 use super::auth::{self, Caller};
 use super::call::{Answer, Call, Origin, Reply};
 use super::world::{Host, Repository, World};
-use super::{apps, check_runs, check_suites, contract, statuses};
+use super::{apps, check_runs, check_suites, contract, refs, statuses};
 
 const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
 
@@ -120,6 +120,8 @@ fn in_repository(world: &mut World, call: &Call, found: Option<Repository>, rest
         (&Method::GET, ["check-suites", id, "check-runs"]) => {
             check_suites::runs_of_suite(world, call, at, id)
         }
+        (&Method::GET, ["branches"]) => refs::branches(world, call, at),
+        (&Method::GET, ["pulls"]) => refs::pulls(world, call, at),
         (&Method::POST, ["statuses", sha]) => statuses::create(world, call, at, sha),
         (&Method::GET, ["commits", sha, "statuses"]) => statuses::list(world, call, at, sha),
         _ => Err(Answer::not_found()),

@@ -64,6 +64,10 @@ pub(crate) struct Settings {
     pub(crate) numeric_issuer_only: bool,
     /// Commits that exist in every repository; empty for any.
     pub(crate) commits: Vec<String>,
+    /// Branches of every repository, and the commit that each is at. The first one is the default branch.
+    pub(crate) branches: BTreeMap<String, String>,
+    /// Head commits of open pull requests.
+    pub(crate) pulls: Vec<String>,
 }
 
 impl Default for Settings {
@@ -75,6 +79,8 @@ impl Default for Settings {
             token_lifetime: 3600,
             numeric_issuer_only: false,
             commits: Vec::new(),
+            branches: BTreeMap::new(),
+            pulls: Vec::new(),
         }
     }
 }

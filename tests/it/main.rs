@@ -11,6 +11,7 @@ mod check_run;
 mod cli;
 mod compatibility;
 mod context;
+mod delivery;
 mod documents;
 mod escapes;
 mod exec;

@@ -123,7 +123,9 @@ fn story(fates: &[Fate], tail: Tail, mode: Mode, then: &[Fate], bad: &[&str]) {
     let journal = begun(folder.path());
     let path = journal.path().to_owned();
     let ended = on_paused_time(first(&github, journal));
-    if !ended {
+    // Before a question nothing is written: the last line was confirmed, and cannot be missing.
+    let is_written = github.killed_in_a_write.load(Ordering::Relaxed);
+    if !ended && (is_written || matches!(tail, Tail::Whole | Tail::Garbage)) {
         spoil(&path, tail);
     }
     let concluded = github.runs.lock().unwrap().first().and_then(|run| run.completed);

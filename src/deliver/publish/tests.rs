@@ -29,6 +29,8 @@ pub(in crate::deliver) struct GitHub {
     pub(in crate::deliver) runs: Mutex<Vec<Run>>,
     /// Messages of annotations that it does not take.
     pub(in crate::deliver) bad: BTreeSet<String>,
+    /// Whether the process was killed while it asked for a change.
+    pub(in crate::deliver) killed_in_a_write: std::sync::atomic::AtomicBool,
     /// Told when the process is killed.
     pub(in crate::deliver) killed: tokio::sync::Notify,
     /// How often it was asked.
@@ -116,6 +118,8 @@ impl Api for GitHub {
                 if fate == Fate::KilledAfter {
                     self.apply(call);
                 }
+                let is_write = matches!(call, Call::Create(_) | Call::Update { .. });
+                self.killed_in_a_write.store(is_write, std::sync::atomic::Ordering::Relaxed);
                 self.killed.notify_one();
                 std::future::pending().await
             }
