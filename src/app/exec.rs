@@ -68,10 +68,13 @@ pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Passed,
     })?;
     let workspace = workspace(exec, &here)?;
     refuse_weakening(exec, environ, &workspace, &here)?;
+    prepare()?;
+    // The helper gets going while the rest is worked out here.
+    sandbox.expect_network((exec.tier != Some(Tier::Landlock)).then_some(exec.network));
+    sandbox.make_ready();
     let cgroups = Cgroups::of_this_host();
     // Groups of an earlier program whose rungate was killed are nobody's but ours to remove.
     let _count = cgroups.sweep();
-    prepare()?;
     let place = Place { exec, environ, here: &here, workspace: &workspace, sandbox };
     // Trying the layers first would cost more than the sandbox itself. Where one is missing, its set-up says so, and
     // nothing has been started.

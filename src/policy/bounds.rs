@@ -175,7 +175,11 @@ impl Bounds {
             lines.push(format!("--sandbox {} is the weakest ({})", weakest.value.as_str(), weakest.at));
         }
         for read in self.each.iter().filter_map(|own| own.read.as_ref()) {
-            lines.push(format!("reads outside of the workspace only below {} ({})", listed(&read.value), read.at));
+            lines.push(format!(
+                "reads outside of the workspace only below {} ({})",
+                listed(&read.value),
+                read.at
+            ));
         }
         lines
     }

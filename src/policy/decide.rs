@@ -208,7 +208,9 @@ fn compare(rule: &Rule, asked: &Asked, facts: &Facts) -> (Vec<String>, Vec<(Stri
         (Some(_), Some(event)) => fail(format!("`events` does not name `{event}`")),
     }
     match facts.fork {
-        Fork::Yes if !rule.forks => fail("code from a fork is in it, and `forks: true` is not said".to_owned()),
+        Fork::Yes if !rule.forks => {
+            fail("code from a fork is in it, and `forks: true` is not said".to_owned())
+        }
         Fork::Unknown if !rule.forks => {
             fail("code from a fork may be in it, and `forks: true` is not said".to_owned());
         }

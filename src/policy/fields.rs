@@ -83,13 +83,22 @@ pub static SANDBOX: Object = Object {
     doc: "How scripts are confined at the least. What a rule says goes before what stands at the top.",
     fields: &[
         field("require", REQUIRE, "Layers without which nothing runs, beside what a manifest requires."),
-        field("network", Kind::Word(&names(&NETWORKS)), "The most of the network that a manifest may ask for.")
-            .otherwise("`none`"),
+        field(
+            "network",
+            Kind::Word(&names(&NETWORKS)),
+            "The most of the network that a manifest may ask for.",
+        )
+        .otherwise("`none`"),
         field("mode", Kind::Word(&names(&MODES)), "The weakest `--sandbox` that a caller may choose.")
             .otherwise("`required`"),
-        field("read", PATHS, "Where paths outside of the workspace may be that scripts read.").otherwise("anywhere"),
-        field("write", PATHS, "Where paths outside of the workspace may be that `sandbox exec` lets a program write.")
-            .otherwise("nowhere"),
+        field("read", PATHS, "Where paths outside of the workspace may be that scripts read.")
+            .otherwise("anywhere"),
+        field(
+            "write",
+            PATHS,
+            "Where paths outside of the workspace may be that `sandbox exec` lets a program write.",
+        )
+        .otherwise("nowhere"),
     ],
     open: None,
     rules: &[],
@@ -119,7 +128,8 @@ static APP: Object = Object {
             "Its private keys, in the order in which they are tried.",
         )
         .required(),
-        field("installation", Kind::Integer { min: 1, max: u64::MAX }, "Its installation.").otherwise("looked up"),
+        field("installation", Kind::Integer { min: 1, max: u64::MAX }, "Its installation.")
+            .otherwise("looked up"),
     ],
     open: None,
     rules: &[],

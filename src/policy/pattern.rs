@@ -80,7 +80,9 @@ mod tests {
         let glob = |text: &str| RepositoryGlob::of(text).unwrap();
         assert!(glob("acme/warehouse").matches("Acme/Warehouse"));
         assert!(glob("acme/data-*").matches("acme/data-lake"));
-        for other in ["acme/warehouse2", "acme/ware", "acme2/warehouse", "x/acme/warehouse", "acme/warehouse/x", ""] {
+        for other in
+            ["acme/warehouse2", "acme/ware", "acme2/warehouse", "x/acme/warehouse", "acme/warehouse/x", ""]
+        {
             assert!(!glob("acme/warehouse").matches(other), "{other}");
         }
         assert!(!glob("acme/*").matches("acme/a/b"));

@@ -148,9 +148,12 @@ fn confine(view: View<'_>, out: &mut Complaints) -> Confine {
     if let (Some(mode), Some(require)) = (&confine.mode, &confine.require)
         && mode.value == Mode::Off
     {
-        let message = "`mode: off` lets scripts run without any layer, and `require` names layers that must hold";
+        let message =
+            "`mode: off` lets scripts run without any layer, and `require` names layers that must hold";
         let diagnostic = Diagnostic::error("conflicting-keys", mode.span, message);
-        out.push(diagnostic.help("write `best-effort`, or take `require` away").related(require.span, "here"));
+        out.push(
+            diagnostic.help("write `best-effort`, or take `require` away").related(require.span, "here"),
+        );
     }
     confine
 }
@@ -189,9 +192,10 @@ fn sources(view: View<'_>) -> BTreeMap<EnvName, Spanned<Reference>> {
 
 fn rule(node: &Node, out: &mut Complaints) -> Rule {
     let view = View::item(node, &RULE);
-    let secrets = view
-        .key_span("secrets")
-        .map(|span| Spanned { value: view.variables("secrets").into_iter().map(|name| name.value).collect(), span });
+    let secrets = view.key_span("secrets").map(|span| Spanned {
+        value: view.variables("secrets").into_iter().map(|name| name.value).collect(),
+        span,
+    });
     let rule = Rule {
         span: view.anchor,
         repositories: parsed(view, "repository", RepositoryGlob::of).unwrap_or_default(),

@@ -22,9 +22,10 @@ use crate::run::output::Output;
 use crate::run::stop::{Stop, Urgency};
 use crate::run::warden::Warden;
 use crate::sandbox::cgroup::Group;
-use crate::sandbox::child::{Child, sweep_strays};
+use crate::sandbox::child::Child;
 use crate::sandbox::processes;
 use crate::sandbox::status::{FRAME, SetupError, Status};
+use crate::sandbox::strays::sweep_strays;
 use crate::workspace::files::Beneath;
 
 /// How long output may stay open after everything that we started is dead.

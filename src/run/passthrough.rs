@@ -18,10 +18,11 @@ use crate::redact::writer::Writer;
 use crate::run::ladder::{Action, Ladder};
 use crate::run::warden::Warden;
 use crate::sandbox::cgroup::{CgroupError, Cgroups, Group};
-use crate::sandbox::child::{Child, Sandbox, sweep_strays};
+use crate::sandbox::child::{Child, Sandbox};
 use crate::sandbox::init::Order;
 use crate::sandbox::launch::Launch;
 use crate::sandbox::status::{FRAME, SetupError, Status};
+use crate::sandbox::strays::sweep_strays;
 
 /// How long output may stay open after everything that we started is dead, when somebody else holds it.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);

@@ -11,9 +11,6 @@ use crate::sandbox::cgroup::{CgroupError, Cgroups, Controller, Group, GroupLimit
 use crate::sandbox::confinement::{Confinement, KernelLimits, Tier};
 use crate::sandbox::usage::{PERIOD, Watchdog};
 
-/// Processes of ours in a child's group: the first process of its namespace.
-const OWN_PROCESSES: u32 = 1;
-
 /// Keeps one child within its limits.
 #[derive(Debug)]
 pub(super) struct Warden {
@@ -37,10 +34,8 @@ impl Warden {
             return Ok(Self { limits: None, watchdog: Watchdog::default(), group: None, next });
         };
         let limits = confinement.limits;
-        let group = cgroups.create(GroupLimits {
-            memory: Some(limits.memory),
-            processes: Some(limits.processes.saturating_add(OWN_PROCESSES)),
-        })?;
+        let group =
+            cgroups.create(GroupLimits { memory: Some(limits.memory), processes: Some(limits.processes) })?;
         let holds = |controller| group.is_some() && cgroups.controllers().contains(&controller);
         let watchdog = Watchdog {
             memory: (!holds(Controller::Memory)).then_some(limits.memory),

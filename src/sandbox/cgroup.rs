@@ -1,7 +1,7 @@
 //! Control groups (version 2): limits that hold for all processes of a step together, and a kill that none escapes.
 //!
-//! The executor makes a group a step beside or below its own, hands it to the helper, which creates the step's first
-//! process in it, and removes the group when the step is over. What the host does not delegate is named with what would mend it. Must not know
+//! The executor makes a group a step beside or below its own and removes it when the step is over; the step's program is
+//! created in it, while the processes of ours that supervise it stay outside. What the host does not delegate is named with what would mend it. Must not know
 //! what a limit is for; reads and writes only below a root that tests put elsewhere.
 
 use std::fmt;
@@ -77,7 +77,7 @@ pub struct Cgroups {
 pub struct GroupLimits {
     /// Bytes of memory, page cache included; swap is not used.
     pub memory: Option<u64>,
-    /// Processes and threads, the first process of a namespace included by whoever sets it.
+    /// Processes and threads.
     pub processes: Option<u32>,
 }
 

@@ -2,14 +2,13 @@
 
 #![expect(unsafe_code, reason = "taking over a descriptor that came by a socket")]
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -21,32 +20,27 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, recvmsg,
     send, sendmsg, shutdown, socketpair,
 };
-use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, pipe2};
 
+use crate::manifest::model;
 use crate::sandbox::cgroup::{CgroupError, Group};
 use crate::sandbox::compile::CompileError;
+use crate::sandbox::confinement::Tier;
 use crate::sandbox::host::{Ground, Host};
 use crate::sandbox::init::{ARGUMENT, Order};
 use crate::sandbox::launch::Launch;
 use crate::sandbox::layers::HostLayers;
 use crate::sandbox::processes;
 use crate::sandbox::seccomp::{self, Rules};
-use crate::sandbox::spec::Spec;
 use crate::sandbox::spec::codec::Blob;
+use crate::sandbox::spec::{Network, Spec};
+use crate::sandbox::strays::helpers;
 
 /// Room in a pipe for output, in bytes. The default of 64 KiB makes a script that prints much wait for us.
 const PIPE_BYTES: i32 = 1 << 20;
 
 /// How long a helper may take to end by itself when nobody wants it any more.
 const GOODBYE: Duration = Duration::from_millis(200);
-
-/// Helpers that have been started and not reaped. Held while a child is started.
-static HELPERS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
-
-fn helpers() -> MutexGuard<'static, BTreeSet<i32>> {
-    HELPERS.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Where children are started from. Clones share the helper that is ready.
 #[derive(Clone, Debug)]
@@ -56,6 +50,8 @@ pub struct Sandbox {
     host: Arc<OnceLock<Host>>,
     layers: Arc<OnceLock<HostLayers>>,
     filters: Arc<Mutex<Vec<(Rules, Blob)>>>,
+    /// The network of what will probably be started next, where that has namespaces.
+    expected: Arc<Mutex<Option<Network>>>,
     /// Folders that helpers remove when this process is killed.
     leftovers: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -113,6 +109,7 @@ impl Sandbox {
             host: Arc::default(),
             layers: Arc::default(),
             filters: Arc::default(),
+            expected: Arc::default(),
             leftovers: Arc::default(),
         }
     }
@@ -142,6 +139,7 @@ impl Sandbox {
     /// # Errors
     /// Fails as [`Sandbox::spawn`] does, and when the group cannot be opened.
     pub fn spawn_in(&self, launch: &Launch, group: Option<&Group>) -> Result<Child, SpawnError> {
+        self.expect(launch);
         let ready = self.take_ready();
         // The helper gets going while the rest is done here.
         let ready = if ready.is_none() { Some(self.start_helper()?) } else { ready };
@@ -202,6 +200,23 @@ impl Sandbox {
         }
     }
 
+    /// Helpers that are started from now on make ready what `launch` needs, before they know of it.
+    fn expect(&self, launch: &Launch) {
+        self.expect_network(launch.confinement.as_ref().and_then(|confinement| match confinement.tier {
+            Tier::Namespaces => Some(confinement.network),
+            Tier::Landlock | Tier::None => None,
+        }));
+    }
+
+    /// The same when only the network is known, and that there will be namespaces; nothing: that there will be none.
+    pub fn expect_network(&self, network: Option<model::Network>) {
+        let network = network.map(|network| match network {
+            model::Network::None => Network::Own,
+            model::Network::Host => Network::Host,
+        });
+        *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = network;
+    }
+
     /// Has `folder` removed by the helpers when this process is killed and cannot do it itself, all that is in it without
     /// following links. To be called before the folder is made: a helper is ready when this returns.
     pub fn remove_if_killed(&self, folder: &Path) {
@@ -233,12 +248,14 @@ impl Sandbox {
             let _ = fcntl(end, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
         }
         let kept = [&status_end, &control_end];
+        let expected = *self.expected.lock().unwrap_or_else(PoisonError::into_inner);
         let mut command = Command::new(&self.helper);
         command
             .arg0("rungate-sandbox")
             .arg(ARGUMENT)
             .args(kept.map(|fd| fd.as_raw_fd().to_string()))
             .arg(std::process::id().to_string())
+            .arg(expected.map_or("-", Network::word))
             .args(&*self.leftovers.lock().unwrap_or_else(PoisonError::into_inner))
             .env_clear();
         command.stdin(Stdio::null()).stdout(stdout_end).stderr(stderr_end);
@@ -286,7 +303,8 @@ impl Child {
     /// Gives the helper what it is to start, and the folder of the control group that it belongs in.
     fn hand_over(&self, spec: &OwnedFd, group: Option<&OwnedFd>) -> Result<(), Errno> {
         let word = [IoSlice::new(b"s")];
-        let descriptors: Vec<RawFd> = [Some(spec), group].into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
+        let descriptors: Vec<RawFd> =
+            [Some(spec), group].into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
         let message = [ControlMessage::ScmRights(&descriptors)];
         sendmsg::<()>(self.control.as_raw_fd(), &word, &message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
     }
@@ -354,32 +372,4 @@ impl Drop for Child {
         self.force_kill();
         self.reap();
     }
-}
-
-/// Kills and reaps processes that have come to this process because their helper was killed. Helpers at work and what
-/// is below them stay. Gives up after `patience`, and returns how many it killed.
-#[must_use]
-pub fn sweep_strays(patience: Duration) -> usize {
-    let start = Instant::now();
-    let me = std::process::id().cast_signed();
-    let mut killed = 0;
-    while start.elapsed() < patience {
-        // Nothing can be started meanwhile, so every child that is not on the list is a stray.
-        let helpers = helpers();
-        let strays: Vec<i32> =
-            processes::children_of(me).into_iter().filter(|pid| !helpers.contains(pid)).collect();
-        if strays.is_empty() {
-            break;
-        }
-        for stray in strays {
-            // What it has started itself would only come to this process one by one.
-            for pid in processes::descendants(stray).into_iter().chain([stray]) {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
-            if waitpid(Pid::from_raw(stray), Some(WaitPidFlag::empty())).is_ok() {
-                killed += 1;
-            }
-        }
-    }
-    killed
 }

@@ -131,8 +131,9 @@ impl Host {
                 Err(_) => {}
             }
         }
+        let plain = !Path::new("/etc").is_symlink();
         for path in ETC.iter().map(|name| Path::new("/etc").join(name)) {
-            host.add(path);
+            host.add(path, plain);
         }
         for path in NETWORK.iter().map(|name| Path::new("/etc").join(name)) {
             // Whatever it is a link to (often something below /run), the payload finds its content here.
@@ -144,9 +145,17 @@ impl Host {
         host
     }
 
-    fn add(&mut self, path: PathBuf) {
-        let Ok(real) = path.canonicalize() else { return };
-        let Ok(metadata) = fs::metadata(&real) else { return };
+    /// `plain`: the way to `path` leads through no link.
+    fn add(&mut self, path: PathBuf, plain: bool) {
+        let Ok(metadata) = fs::symlink_metadata(&path) else { return };
+        // Most are what they seem, and then a look at every folder on the way is saved.
+        let (real, metadata) = if !plain || metadata.is_symlink() {
+            let Ok(real) = path.canonicalize() else { return };
+            let Ok(metadata) = fs::metadata(&real) else { return };
+            (real, metadata)
+        } else {
+            (path.clone(), metadata)
+        };
         let system = SYSTEM.iter().any(|folder| real.starts_with(folder));
         if !system {
             self.readable.push(real.clone());
@@ -197,7 +206,8 @@ pub fn outer_user() -> u32 {
     ids().map_or_else(|| geteuid().as_raw(), |ids| ids.user)
 }
 
-fn ids() -> Option<Ids> {
+/// Who payloads are outside.
+pub(crate) fn ids() -> Option<Ids> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     if user != 0 {
         return Some(Ids { user, group, kind: IdKind::Own });

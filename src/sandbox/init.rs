@@ -7,25 +7,29 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{IoSliceMut, Read as _, Seek as _, Write as _};
+use std::io::{IoSliceMut, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, killpg, sigaction};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, chdir, getppid, setsid};
+use nix::sys::wait::WaitPidFlag;
+use nix::unistd::{chdir, getppid, setsid};
 
 use crate::sandbox::cgroup;
-use crate::sandbox::landlock;
-use crate::sandbox::namespaces::{Ended, First, start_payload};
+use crate::sandbox::first::{Ended, First};
+use crate::sandbox::helper::{Helper, Reach};
+use crate::sandbox::launched::Launched;
+use crate::sandbox::line;
+use crate::sandbox::memory;
 use crate::sandbox::payload::Landlocked;
 use crate::sandbox::processes;
-use crate::sandbox::spec::{Confined, Spec};
+use crate::sandbox::ready::Ready;
+use crate::sandbox::spec::{Confined, Network};
 use crate::sandbox::status::{Call, Proc, SetupError, Status};
 
 /// First argument of a process that is to be a helper. Tested before anything else in `main`.
@@ -89,7 +93,8 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
     // SAFETY: the executor left exactly these descriptors open for us, nothing else in this process knows them, and
     // they were just seen to be open and not the same, so each gets one owner.
     let [status, control] = [status, control].map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-    let code = help(status, &control);
+    let expected = args.next().and_then(|word| Network::of_word(&word));
+    let code = help(status, &control, expected);
     if getppid().as_raw() != executor || processes::is_exiting(executor) {
         // It was killed, and cannot clean up any more. Nothing that could write to its folders is alive.
         for folder in args {
@@ -111,17 +116,20 @@ fn is_open(fd: RawFd) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
-fn help(status: OwnedFd, control: &OwnedFd) -> ExitCode {
+fn help(status: OwnedFd, control: &OwnedFd, expected: Option<Network>) -> ExitCode {
     let status = File::from(status);
     let say = |word: Status| {
         // Nobody is left to hear it when this fails, and then the control socket is closed as well.
         let mut pipe = &status;
         let _ = pipe.write_all(&word.encode());
     };
-    let done = prepare().and_then(|signals| match receive(control)? {
-        Some((spec, group)) => supervise(&read(spec)?, group, &status, control, &signals),
-        // Nobody needed us after all.
-        None => Ok(ExitCode::SUCCESS),
+    let done = prepare().and_then(|signals| {
+        let ready = Ready::make(expected, &status, control);
+        match receive(control)? {
+            Some(task) => supervise(task, ready, &status, control, &signals),
+            // Nobody needed us after all.
+            None => Ok(ExitCode::SUCCESS),
+        }
     });
     done.unwrap_or_else(|error| {
         say(Status::Failed(error));
@@ -129,10 +137,10 @@ fn help(status: OwnedFd, control: &OwnedFd) -> ExitCode {
     })
 }
 
-/// Starts what the spec says, in `group` when there is one, and stays until nothing of it is left.
+/// Starts what the spec says, in its control group when there is one, and stays until nothing of it is left.
 fn supervise(
-    spec: &Spec,
-    group: Option<OwnedFd>,
+    (task, group): (OwnedFd, Option<OwnedFd>),
+    ready: Ready,
     status: &File,
     control: &OwnedFd,
     signals: &SignalFd,
@@ -141,18 +149,24 @@ fn supervise(
         let mut pipe = status;
         let _ = pipe.write_all(&word.encode());
     };
+    let task = File::from(task);
+    let spec = line::read(&task)?;
     if let Some(Confined { world: Some(world), .. }) = &spec.confined {
-        let first = First::start(spec, world, group, status, control)?;
+        let task = OwnedFd::from(task);
+        let first = ready.begin((&task, group.as_ref()), world, status, control)?;
+        drop((task, group));
         return Ok(accompany(&first, control, signals, &say));
     }
+    ready.end();
     let reach = match &spec.confined {
         Some(_) => Reach::of_this_process(),
         None => Reach::Unknown,
     };
-    let payload = start_payload(spec, &Landlocked::open(spec)?, group.as_ref().map(AsFd::as_fd))?;
+    let payload =
+        Launched::start(&spec, &Landlocked::open(&spec)?, group.as_ref().map(AsFd::as_fd))?.wait()?;
     drop(group);
     say(Status::Started { pid: payload.as_raw(), proc: Proc::Host });
-    Helper { payload, reach, reaped: false }.attend(control, signals, &say);
+    Helper::new(payload, reach).attend(control, signals, &say);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -192,15 +206,6 @@ fn receive(control: &OwnedFd) -> Result<Option<(OwnedFd, Option<OwnedFd>)>, Setu
     Ok(next().map(|spec| (spec, next())))
 }
 
-fn read(spec: OwnedFd) -> Result<Spec, SetupError> {
-    let mut bytes = Vec::new();
-    let mut file = File::from(spec);
-    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(|error| {
-        SetupError::new(Call::ReadSpec, Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
-    })?;
-    Spec::decode(&bytes).map_err(|_| SetupError::new(Call::DecodeSpec, Errno::EINVAL))
-}
-
 /// Blocks what this process wants to hear by descriptor, and ignores what a script of the same user could send to it.
 fn watch_signals() -> Result<SignalFd, Errno> {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
@@ -220,13 +225,19 @@ fn watch_signals() -> Result<SignalFd, Errno> {
 /// left to order anything.
 fn accompany(first: &First, control: &OwnedFd, signals: &SignalFd, say: &impl Fn(Status)) -> ExitCode {
     let mut flags = WaitPidFlag::WNOHANG;
+    let mut patience = memory::patience();
     let ended = loop {
         if flags == WaitPidFlag::WNOHANG {
             let mut ready = [
                 PollFd::new(control.as_fd(), PollFlags::POLLIN),
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             ];
-            let waited = match poll(&mut ready, PollTimeout::NONE) {
+            let waited = match poll(&mut ready, patience) {
+                Ok(0) => {
+                    memory::let_go();
+                    patience = PollTimeout::NONE;
+                    true
+                }
                 Ok(_) | Err(Errno::EINTR) => true,
                 Err(_) => false,
             };
@@ -264,132 +275,4 @@ fn forward(first: &First, control: &OwnedFd) -> bool {
         Err(Errno::EINTR | Errno::EAGAIN) => true,
         Err(_) => false,
     }
-}
-
-/// Whom a signal to everybody would reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
-    /// Only what this process starts: a Landlock domain holds its signals, and that was seen.
-    Own,
-    /// Perhaps every process of this user.
-    Unknown,
-}
-
-impl Reach {
-    /// Confines the signals of this process as far as the kernel can.
-    fn of_this_process() -> Self {
-        // The executor is outside and may be signalled by its own user, and by root, unless the domain forbids it.
-        let held = landlock::confine_signals().is_ok() && kill(getppid(), None) == Err(Errno::EPERM);
-        if held { Self::Own } else { Self::Unknown }
-    }
-}
-
-/// The helper while the program runs.
-struct Helper {
-    payload: Pid,
-    reach: Reach,
-    reaped: bool,
-}
-
-impl Helper {
-    /// Waits for the program, for orders and for orphans, until nothing is left.
-    fn attend(mut self, control: &OwnedFd, signals: &SignalFd, say: &impl Fn(Status)) {
-        loop {
-            let mut ready = [
-                PollFd::new(control.as_fd(), PollFlags::POLLIN),
-                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-            ];
-            match poll(&mut ready, PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(_) => break,
-            }
-            let ordered = ready[0].any().unwrap_or(true);
-            while let Ok(Some(_)) = signals.read_signal() {}
-            self.reap(say);
-            if self.reaped {
-                break;
-            }
-            if ordered && !self.obey(control) {
-                break;
-            }
-        }
-        let killed = self.sweep(say);
-        say(Status::Swept { killed });
-    }
-
-    /// Carries out the orders that have come. False when everything is to die.
-    fn obey(&self, control: &OwnedFd) -> bool {
-        let mut orders = [0; 16];
-        match nix::unistd::read(control, &mut orders) {
-            // The executor is gone.
-            Ok(0) => false,
-            Ok(count) => {
-                orders[..count].iter().all(|&byte| match Order::of_byte(byte).signal() {
-                    Some(signal) => {
-                        // A group without members is not an error: its end is on its way to us.
-                        let _ = killpg(self.payload, signal);
-                        true
-                    }
-                    None => false,
-                })
-            }
-            Err(Errno::EINTR | Errno::EAGAIN) => true,
-            Err(_) => false,
-        }
-    }
-
-    /// Collects everything that has ended, and says how the program did.
-    fn reap(&mut self, say: &impl Fn(Status)) -> Reaped {
-        let mut count = 0;
-        loop {
-            let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => return Reaped::SomeAlive(count),
-                Ok(status) => status,
-                Err(Errno::EINTR) => continue,
-                Err(_) => return Reaped::NoneLeft(count),
-            };
-            match status {
-                WaitStatus::Exited(pid, code) if pid == self.payload => {
-                    self.reaped = true;
-                    say(Status::Exited { code });
-                }
-                WaitStatus::Signaled(pid, signal, _) if pid == self.payload => {
-                    self.reaped = true;
-                    say(Status::Signaled { signal: signal as i32 });
-                }
-                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => count += 1,
-                _ => {}
-            }
-        }
-    }
-
-    /// Kills everything below this process. Orphans come to us however often they fork, so it ends when `waitpid`
-    /// finds no child. Whole process groups are killed at once: the kernel lets no member of one fork meanwhile, which
-    /// a walk over single processes could lose against a fork bomb.
-    fn sweep(&mut self, say: &impl Fn(Status)) -> i32 {
-        let mut killed = 0;
-        loop {
-            match self.reap(say) {
-                Reaped::NoneLeft(count) => return killed + count,
-                Reaped::SomeAlive(count) => killed += count,
-            }
-            if self.reach == Reach::Own {
-                let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-                continue;
-            }
-            let _ = killpg(self.payload, Signal::SIGKILL);
-            for (pid, group) in processes::groups_below(std::process::id().cast_signed()) {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-                if group > 1 && group != std::process::id().cast_signed() {
-                    let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-                }
-            }
-        }
-    }
-}
-
-/// What is left after a round of reaping, with the number of processes that it collected, the program not counted.
-enum Reaped {
-    SomeAlive(i32),
-    NoneLeft(i32),
 }

@@ -16,6 +16,8 @@
 //!          ◀──────────────────status───
 //! ```
 //!
+//! Helper and first process are started ahead of their time, and prepare what does not depend on what will be asked for.
+//!
 //! The helper is the subreaper of everything below it, so a daemon that forks twice still ends up as its child and dies
 //! with the step. It lives as long as the executor holds the control socket: when the executor is killed, that closes
 //! and the helper takes everything with it. `PDEATHSIG` was rejected for that: it fires when the spawning *thread* ends.
@@ -25,12 +27,17 @@ pub mod child;
 mod clone;
 pub mod compile;
 pub mod confinement;
+mod first;
+mod helper;
 pub mod host;
 pub mod init;
 pub mod landlock;
 pub mod launch;
+mod launched;
 pub mod layers;
 pub mod layout;
+mod line;
+mod memory;
 mod mount;
 mod namespaces;
 mod owners;
@@ -38,11 +45,13 @@ mod payload;
 mod privileges;
 pub mod probe;
 pub mod processes;
+mod ready;
 pub mod remains;
 pub mod seccomp;
 pub mod sockets;
 pub mod spec;
 pub mod status;
+pub mod strays;
 mod trial;
 pub mod usage;
 mod world;

@@ -6,16 +6,17 @@
 #![expect(unsafe_code, reason = "a process whose user namespace carries the map")]
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::fstat;
 use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getegid, geteuid};
 
 use crate::sandbox::clone::{self, Side};
 use crate::sandbox::mount;
@@ -32,15 +33,30 @@ impl Owners {
         Self { ids, namespaces: BTreeMap::new() }
     }
 
+    /// The payload's.
+    pub(crate) const fn ids(&self) -> Ids {
+        self.ids
+    }
+
+    /// Gets ready for what this process's own user owns, which is most of what there will be.
+    pub(crate) fn expect_own(&mut self) {
+        // What is wrong now will be wrong again when it is needed, and is said then.
+        let _ = self.namespace((geteuid().as_raw(), getegid().as_raw()));
+    }
+
     /// Maps the owner of `tree` to the payload.
     pub(crate) fn map(&mut self, tree: &OwnedFd) -> Result<(), Errno> {
         let owner = fstat(tree)?;
-        let owner = (owner.st_uid, owner.st_gid);
-        let namespace = match self.namespaces.entry(owner) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => entry.insert(namespace(owner, self.ids)?),
+        let namespace = self.namespace((owner.st_uid, owner.st_gid))?;
+        mount::map_owners(tree, namespace)
+    }
+
+    fn namespace(&mut self, owner: (u32, u32)) -> Result<BorrowedFd<'_>, Errno> {
+        let namespace: &OwnedFd = match self.namespaces.entry(owner) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(namespace(owner, self.ids)?),
         };
-        mount::map_owners(tree, namespace.as_fd())
+        Ok(namespace.as_fd())
     }
 }
 

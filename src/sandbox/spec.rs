@@ -3,7 +3,7 @@
 //! A list of fields with lengths, not JSON: arguments, variables and paths are bytes that need not be UTF-8. It must not
 //! know how any of it is done.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 
 use crate::sandbox::landlock::{Access, PathRule, UnixSockets};
@@ -13,9 +13,6 @@ pub mod codec;
 
 /// First bytes of every spec. The number changes with the form, although both ends are always the same binary.
 const MAGIC: &[u8; 4] = b"RGS2";
-
-/// Longest spec that is read back: the kernel refuses arguments and environments well below it.
-const MAX_BYTES: usize = 64 << 20;
 
 /// What the helper is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,6 +175,21 @@ pub enum Network {
 }
 words!(Network: Own, Host);
 
+impl Network {
+    /// Its name, for a helper that is to expect it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Host => "host",
+        }
+    }
+
+    /// The network of this name.
+    pub(crate) fn of_word(word: &OsStr) -> Option<Self> {
+        [Self::Own, Self::Host].into_iter().find(|network| word == network.word())
+    }
+}
+
 /// Something of the host that the payload sees at the same path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
@@ -241,6 +253,9 @@ pub(crate) fn c_string(text: OsString, what: impl FnOnce() -> String) -> Result<
 }
 
 impl Spec {
+    /// Longest spec that is read back: the kernel refuses arguments and environments well below it.
+    pub(crate) const MAX_BYTES: usize = 64 << 20;
+
     /// The spec as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -254,7 +269,7 @@ impl Spec {
     /// # Errors
     /// Refuses everything that [`Spec::encode`] does not write.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        if bytes.len() > MAX_BYTES {
+        if bytes.len() > Self::MAX_BYTES {
             return Err(DecodeError::Length);
         }
         let mut rest = bytes.strip_prefix(MAGIC.as_slice()).ok_or(DecodeError::Magic)?;

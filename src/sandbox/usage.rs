@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use crate::manifest::fields::bytes;
+use crate::sandbox::memory::page_size;
 use crate::sandbox::processes;
 
 /// How often a child is to be looked at. A look reads a line of every process of the host.
@@ -148,11 +149,6 @@ impl Share {
         let all = field("Pss:")?.saturating_add(field("SwapPss:").unwrap_or(0));
         Some(Self { own: all.saturating_sub(file).saturating_sub(shared), shared })
     }
-}
-
-fn page_size() -> u64 {
-    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
-    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4 << 10)
 }
 
 #[cfg(test)]

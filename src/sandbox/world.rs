@@ -38,9 +38,8 @@ fn at(call: Call, path: &CStr) -> impl FnOnce(Errno) -> SetupError {
 
 /// Copies of everything that is bound, each with its attributes. With root's rights this is done outside, where they
 /// count; else in the new namespaces, where mounts may be copied.
-pub(crate) fn sources(world: &World) -> Result<Vec<OwnedFd>, SetupError> {
-    let mut owners = Owners::new(world.ids);
-    world.binds.iter().map(|bind| source(bind, world, &mut owners)).collect()
+pub(crate) fn sources(world: &World, owners: &mut Owners) -> Result<Vec<OwnedFd>, SetupError> {
+    world.binds.iter().map(|bind| source(bind, world, owners)).collect()
 }
 
 fn source(bind: &Bind, world: &World, owners: &mut Owners) -> Result<OwnedFd, SetupError> {
@@ -64,37 +63,56 @@ fn source(bind: &Bind, world: &World, owners: &mut Owners) -> Result<OwnedFd, Se
     Ok(tree)
 }
 
-/// Builds the world and makes it the root of all files.
-pub(crate) fn build(world: &World, sources: Option<Vec<OwnedFd>>) -> Result<Built, SetupError> {
-    let sources = match sources {
-        Some(sources) => sources,
-        None => self::sources(world)?,
-    };
-    let devices = devices()?;
-    let (procfs, proc) = procfs(world)?;
-    let root =
-        mount::create(c"tmpfs", &[(c"mode", c"0755")], Attributes::PLAIN).map_err(at(Call::Tmpfs, c"/"))?;
-    // It must lie somewhere to become the root. Nothing below /proc is opened by its path any more.
-    let host = open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(at(Call::Root, c"/"))?;
-    mount::attach(&root, &host, c"proc").map_err(at(Call::Root, c"/proc"))?;
-    drop(host);
-    let tree = Tree { root: root.as_fd(), ids: world.ids.kind };
-    tree.folders()?;
-    let files = tree.scratch(world)?;
-    tree.contents(world)?;
-    for (bind, source) in world.binds.iter().zip(&sources) {
-        tree.bind(bind, source)?;
+/// The part of a world that is the same for all payloads, made before it is known which one it will be.
+pub(crate) struct Stage {
+    root: OwnedFd,
+    empty: Empty,
+    proc: Proc,
+}
+
+impl Stage {
+    /// Makes it. Nothing below the host's /proc can be opened by its path any more then: the new root lies over it.
+    pub(crate) fn prepare(kind: IdKind) -> Result<Self, SetupError> {
+        let devices = devices()?;
+        let (procfs, proc) = procfs(kind)?;
+        let root = mount::create(c"tmpfs", &[(c"mode", c"0755")], Attributes::PLAIN)
+            .map_err(at(Call::Tmpfs, c"/"))?;
+        // It must lie somewhere to become the root.
+        let host =
+            open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(at(Call::Root, c"/"))?;
+        mount::attach(&root, &host, c"proc").map_err(at(Call::Root, c"/proc"))?;
+        let tree = Tree { root: root.as_fd(), ids: kind };
+        tree.folders()?;
+        for (path, device) in &devices {
+            tree.file(path, b"", 0o666)?;
+            mount::attach(device, &root, relative(path)).map_err(at(Call::Mount, path))?;
+        }
+        mount::attach(&procfs, &root, c"proc").map_err(at(Call::Mount, c"/proc"))?;
+        let empty = Empty::new(&tree)?;
+        Ok(Self { root, empty, proc })
     }
-    drop(sources);
-    for (path, device) in &devices {
-        tree.file(path, b"", 0o666)?;
-        mount::attach(device, root.as_fd(), relative(path)).map_err(at(Call::Mount, path))?;
+
+    /// Builds the rest of `world` and makes it the root of all files. `sources` are those of root's; else they are taken
+    /// from here.
+    pub(crate) fn build(self, world: &World, sources: Option<Vec<OwnedFd>>) -> Result<Built, SetupError> {
+        let sources = match sources {
+            Some(sources) => sources,
+            None => self::sources(world, &mut Owners::new(world.ids))?,
+        };
+        let Self { root, empty, proc } = self;
+        let tree = Tree { root: root.as_fd(), ids: world.ids.kind };
+        let files = tree.scratch(world)?;
+        tree.contents(world)?;
+        for (bind, source) in world.binds.iter().zip(&sources) {
+            tree.bind(bind, source)?;
+        }
+        drop(sources);
+        tree.masks(world, &empty)?;
+        fchdir(&root).and_then(|()| mount::change_root()).map_err(at(Call::Root, c"/"))?;
+        mount::restrict_one(&root, Attributes::READ_ONLY.and(Attributes::PLAIN))
+            .map_err(at(Call::Root, c"/"))?;
+        Ok(Built { files, proc })
     }
-    mount::attach(&procfs, root.as_fd(), c"proc").map_err(at(Call::Mount, c"/proc"))?;
-    tree.masks(world)?;
-    fchdir(&root).and_then(|()| mount::change_root()).map_err(at(Call::Root, c"/"))?;
-    mount::restrict_one(&root, Attributes::READ_ONLY.and(Attributes::PLAIN)).map_err(at(Call::Root, c"/"))?;
-    Ok(Built { files, proc })
 }
 
 fn devices() -> Result<Vec<(CString, OwnedFd)>, SetupError> {
@@ -110,10 +128,10 @@ fn devices() -> Result<Vec<(CString, OwnedFd)>, SetupError> {
 }
 
 /// A new procfs, or the host's where that is refused. Never the host's for root: what belongs to root there acts on it.
-fn procfs(world: &World) -> Result<(OwnedFd, Proc), SetupError> {
+fn procfs(kind: IdKind) -> Result<(OwnedFd, Proc), SetupError> {
     // Nothing in it needs to be written, and much of it acts on the host.
     let attributes = Attributes::READ_ONLY.and(Attributes::PLAIN).and(Attributes::NO_EXECUTION);
-    match (mount::create(c"proc", &[], attributes), world.ids.kind) {
+    match (mount::create(c"proc", &[], attributes), kind) {
         (Ok(fresh), _) => Ok((fresh, Proc::Fresh)),
         (Err(Errno::EPERM), IdKind::Own) => {
             let bound = mount::copy(c"/proc").and_then(|bound| {
@@ -227,8 +245,24 @@ impl Tree<'_> {
     }
 
     fn bind(&self, bind: &Bind, source: &OwnedFd) -> Result<(), SetupError> {
-        let place = self.place(bind, source).map_err(at(Call::Mount, &bind.path))?;
-        mount::attach(source, &place, c"").map_err(at(Call::Mount, &bind.path))
+        let bound = match bind.kind {
+            // Directly below a folder that was made here, and before anything that somebody else has filled.
+            BindKind::System => self.new_place(relative(&bind.path), source),
+            BindKind::Read | BindKind::Write => {
+                self.place(bind, source).and_then(|place| mount::attach(source, place, c""))
+            }
+        };
+        bound.map_err(at(Call::Mount, &bind.path))
+    }
+
+    /// Attaches `source` where nothing is yet.
+    fn new_place(&self, path: &CStr, source: &OwnedFd) -> Result<(), Errno> {
+        if is_folder(source)? {
+            mkdirat(self.root, path, Mode::from_bits_truncate(0o755))?;
+        } else {
+            write(self.root, path, b"", 0o444)?;
+        }
+        mount::attach(source, self.root, path)
     }
 
     /// The place where `source` is to be attached, made where it is missing.
@@ -259,8 +293,7 @@ impl Tree<'_> {
     }
 
     /// Lays something empty over what is hidden.
-    fn masks(&self, world: &World) -> Result<(), SetupError> {
-        let empty = Empty::new(self)?;
+    fn masks(&self, world: &World, empty: &Empty) -> Result<(), SetupError> {
         for (folder, name) in &world.masks {
             let failed = || at(Call::Mount, name);
             // What is not in the view needs no mask.

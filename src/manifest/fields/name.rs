@@ -147,7 +147,9 @@ impl Name {
         if !valid {
             let help = match self {
                 Self::Command => nearest_id(text),
-                Self::GitRef if is_reference(&format!("refs/heads/{text}")) => Some(format!("refs/heads/{text}")),
+                Self::GitRef if is_reference(&format!("refs/heads/{text}")) => {
+                    Some(format!("refs/heads/{text}"))
+                }
                 Self::Digest => Some(text.to_ascii_lowercase()).filter(|lower| self.check(lower).is_ok()),
                 _ => None,
             };

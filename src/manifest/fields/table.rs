@@ -29,7 +29,8 @@ pub(super) const PARALLEL: Kind = Kind::Integer { min: 1, max: 1_024 };
 const OUTER_ENV: Kind =
     Kind::Map { key: Name::Variable, of: &Kind::Template(Place::OuterEnv), min: 0, max: MANY };
 const SECRETS: Kind = Kind::List { of: &Kind::Name(Name::CallersVariable), min: 0, max: 100 };
-pub(crate) const SCOPES: Kind = Kind::Map { key: Name::Scope, of: &Kind::Word(&names(&PERMISSIONS)), min: 0, max: MANY };
+pub(crate) const SCOPES: Kind =
+    Kind::Map { key: Name::Scope, of: &Kind::Word(&names(&PERMISSIONS)), min: 0, max: MANY };
 
 /// The manifest.
 pub static MANIFEST: Object = Object {
