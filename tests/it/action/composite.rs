@@ -163,13 +163,11 @@ impl Job {
     }
 
     fn evaluated(&self, text: &str) -> String {
-        match text.strip_prefix("${{ ").and_then(|rest| rest.strip_suffix(" }}")) {
-            Some(name) => self.value(name),
-            None => {
-                assert!(!text.contains("${{"), "a value is pasted into {text}");
-                text.to_owned()
-            }
+        if let Some(name) = text.strip_prefix("${{ ").and_then(|rest| rest.strip_suffix(" }}")) {
+            return self.value(name);
         }
+        assert!(!text.contains("${{"), "a value is pasted into {text}");
+        text.to_owned()
     }
 
     /// Whether a step is due: without a status function only while nothing has failed.
@@ -269,10 +267,6 @@ impl Job {
     /// The names of all outputs that a step has written.
     pub(crate) fn written(&self, step: &str) -> Vec<&str> {
         self.outputs[step].keys().map(String::as_str).collect()
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 

@@ -19,7 +19,11 @@ fn program(version: &str) -> Vec<u8> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        let _always = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 struct Host {
