@@ -123,7 +123,9 @@ fn nothing_that_a_caller_writes_is_code_or_a_flag() {
         all.extend([("app-id", id.as_str()), ("private-key", APP_KEY)]);
         let job = job(&root(), &repo, &fake, &all, &[]);
         assert_eq!(job.outcomes["run"], "failure", "{with:?}");
-        assert_eq!(job.output("exit-code"), "2", "{with:?}: {}", job.log);
+        // A flag's value that is none of its words is refused before there is a run that could have an exit code.
+        let code = if with[1].0 == "sandbox" { "" } else { "2" };
+        assert_eq!(job.output("exit-code"), code, "{with:?}: {}", job.log);
         assert_eq!(job.output("conclusion"), "", "{with:?}");
         assert!(!repo.path().join("pwned").exists(), "{with:?}");
     }
