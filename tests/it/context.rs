@@ -138,6 +138,12 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The variables of whoever runs the tests whose names begin with `start`.
+#[expect(clippy::disallowed_methods, reason = "tests look at what they are started with")]
+pub(crate) fn variables(start: &str) -> Vec<(String, String)> {
+    std::env::vars().filter(|(name, _)| name.starts_with(start)).collect()
+}
+
 /// Where programs are found.
 pub(crate) fn path() -> String {
     variable("PATH").unwrap()
