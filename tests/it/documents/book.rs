@@ -77,7 +77,8 @@ fn fields(schema: &Value, later: &BTreeSet<&str>, found: &mut BTreeSet<String>) 
                 if let ("properties", Value::Object(properties)) = (key.as_str(), value) {
                     found.extend(properties.keys().cloned());
                 }
-                if !later.contains(key.as_str()) {
+                // A definition bears the name of one of them.
+                if !later.contains(key.as_str()) && !later.contains(format!("{key}s").as_str()) {
                     fields(value, later, found);
                 }
             }
