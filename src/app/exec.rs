@@ -70,8 +70,7 @@ pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Passed,
     refuse_weakening(exec, environ, &workspace, &here)?;
     prepare()?;
     // The helper gets going while the rest is worked out here.
-    sandbox.expect_network((exec.tier != Some(Tier::Landlock)).then_some(exec.network));
-    sandbox.make_ready();
+    make_ready(sandbox, (exec.tier != Some(Tier::Landlock)).then_some(exec.network));
     let cgroups = Cgroups::of_this_host();
     // Groups of an earlier program whose rungate was killed are nobody's but ours to remove.
     let _count = cgroups.sweep();
@@ -87,6 +86,13 @@ pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Passed,
             Tier::Namespaces | Tier::Landlock | Tier::None => Err(not_started(&error)),
         },
     }
+}
+
+/// Has `sandbox` make ready what a program with this network and namespaces of its own needs, or with none of these. What
+/// is ready for something else is replaced when it is used.
+pub fn make_ready(sandbox: &Sandbox, network: Option<Network>) {
+    sandbox.expect_network(network);
+    sandbox.make_ready();
 }
 
 /// The tier that was asked for, else the best that there is.

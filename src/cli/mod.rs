@@ -27,14 +27,16 @@ use crate::cli::args::{Arguments, Verb};
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
 use crate::environ::Environ;
+use crate::sandbox::child::Sandbox;
 
 /// Runs the program on this process's arguments and environment.
 #[must_use]
 pub fn main() -> ExitCode {
+    let sandbox = sandbox::made_ready(std::env::args_os());
     let environ = Environ::of_process();
     let talk = Talk::new(&environ);
     // A panic has printed what it has to say. Whoever called us must be able to tell it from a failed gate.
-    let exit = std::panic::catch_unwind(AssertUnwindSafe(|| dispatch(environ, talk)));
+    let exit = std::panic::catch_unwind(AssertUnwindSafe(|| dispatch(environ, talk, sandbox)));
     exit.unwrap_or_else(|_| {
         talk.error(
             "this is a fault of rungate, not of what it ran",
@@ -45,7 +47,7 @@ pub fn main() -> ExitCode {
     .into()
 }
 
-fn dispatch(environ: Environ, talk: Talk) -> Exit {
+fn dispatch(environ: Environ, talk: Talk, ready: Option<Sandbox>) -> Exit {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return say::usage(&error, talk),
@@ -61,7 +63,7 @@ fn dispatch(environ: Environ, talk: Talk) -> Exit {
         Verb::Findings(args::Findings { verb: args::FindingsVerb::Parse(args) }) => {
             findings::parse(&args, talk)
         }
-        Verb::Sandbox(args) => sandbox::sandbox(args, &environ, talk),
+        Verb::Sandbox(args) => sandbox::sandbox(args, &environ, talk, ready),
         Verb::Doctor(args) => doctor::doctor(&args, &environ, talk),
         Verb::Baseline(args::Baseline { verb: args::BaselineVerb::Update(args) }) => {
             baseline::update(args, environ, talk)

@@ -22,9 +22,27 @@ use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
 use crate::sandbox::layers::LayerProblem;
 
-pub(super) fn sandbox(args: SandboxArgs, environ: &Environ, talk: Talk) -> io::Result<Exit> {
+/// A helper for the program that `sandbox exec` will start, when that is what is asked for: it gets going while the rest of
+/// the words are still to be read. One that was not needed, or for something else, ends by itself.
+pub(super) fn made_ready(words: impl Iterator<Item = OsString>) -> Option<Sandbox> {
+    if !words.skip(1).take(2).eq(["sandbox", "exec"].map(OsString::from)) {
+        return None;
+    }
+    let sandbox = Sandbox::of_this_program();
+    app::make_ready(&sandbox, Some(Network::None));
+    Some(sandbox)
+}
+
+pub(super) fn sandbox(
+    args: SandboxArgs,
+    environ: &Environ,
+    talk: Talk,
+    ready: Option<Sandbox>,
+) -> io::Result<Exit> {
     match args.verb {
-        SandboxVerb::Exec(args) => Ok(exec(args, environ, talk)),
+        SandboxVerb::Exec(args) => {
+            Ok(exec(args, environ, talk, &ready.unwrap_or_else(Sandbox::of_this_program)))
+        }
         SandboxVerb::Probe(args) => probe(&args, talk),
     }
 }
@@ -106,7 +124,7 @@ fn layer<T>(layer: &Result<T, LayerProblem>, value: impl Fn(&T) -> Value, name: 
     }
 }
 
-fn exec(args: ExecArgs, environ: &Environ, talk: Talk) -> Exit {
+fn exec(args: ExecArgs, environ: &Environ, talk: Talk, sandbox: &Sandbox) -> Exit {
     let mut env = Vec::with_capacity(args.env.len());
     for pair in &args.env {
         match variable(pair) {
@@ -139,7 +157,7 @@ fn exec(args: ExecArgs, environ: &Environ, talk: Talk) -> Exit {
         timeout: args.timeout,
         env,
     };
-    match app::exec(&exec, environ, &Sandbox::of_this_program()) {
+    match app::exec(&exec, environ, sandbox) {
         Ok(passed) => {
             if let Some(limit) = &passed.limit {
                 talk.error(limit, None);

@@ -32,7 +32,7 @@ use crate::sandbox::payload::Landlocked;
 use crate::sandbox::privileges;
 use crate::sandbox::spec::{Confined, IdKind, Ids, Network};
 use crate::sandbox::status::{Call, Proc, SetupError, Status};
-use crate::sandbox::world::{PAYLOAD, Stage};
+use crate::sandbox::world::{Devices, PAYLOAD, Stage};
 
 /// Name of the host that a payload sees.
 const HOST_NAME: &str = "rungate";
@@ -86,15 +86,18 @@ pub(crate) fn first_process(
 fn prepare(ids: Ids, network: Network, line: &OwnedFd) -> Result<Option<Stage>, SetupError> {
     // Should the helper be gone already, the line says so.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed(Call::Signals))?;
-    if !become_somebody(ids, line)? {
-        return Ok(None);
-    }
-    let stage = Stage::prepare(ids.kind)?;
+    // First what can be done while the helper still says who this process is.
+    let devices = Devices::of_the_host()?;
     match network {
         Network::Own => loopback_up().map_err(failed(Call::Loopback))?,
         Network::Host => {}
     }
     sethostname(HOST_NAME).map_err(failed(Call::HostName))?;
+    if !become_somebody(ids, line)? {
+        return Ok(None);
+    }
+    let stage = Stage::prepare(ids.kind, devices)?;
+    privileges::close_the_ways_back()?;
     Ok(Some(stage))
 }
 

@@ -13,12 +13,17 @@ use crate::sandbox::world::PAYLOAD;
 /// Every way in which an identifier of root or a change of user could give capabilities back, switched off and locked.
 const NO_WAY_BACK: libc::c_ulong = 0xEF;
 
-/// Makes this process, which is the first of a new user namespace, one with the rights of the payload.
+/// Closes the ways in which this process, which is the first of a new user namespace, and its children could get back the
+/// capabilities that they will give up. To be done before the user changes: afterwards the kernel would not do it, and not
+/// say so.
+pub(crate) fn close_the_ways_back() -> Result<(), SetupError> {
+    let closed = empty_bounding_set().and_then(|()| prctl_number(libc::PR_SET_SECUREBITS, NO_WAY_BACK));
+    closed.map_err(|errno| SetupError::new(Call::Capabilities, errno))
+}
+
+/// Makes this process one with the rights of the payload, when the ways back are closed.
 pub(crate) fn become_payload(kind: IdKind) -> Result<(), SetupError> {
     let failed = |call| move |errno| SetupError::new(call, errno);
-    // Before the user changes: afterwards the kernel would not do it, and not say so.
-    empty_bounding_set().map_err(failed(Call::Capabilities))?;
-    prctl_number(libc::PR_SET_SECUREBITS, NO_WAY_BACK).map_err(failed(Call::Capabilities))?;
     match kind {
         // The map has made it the payload's user already; its groups outside cannot be given up by an ordinary user.
         IdKind::Own => {}

@@ -23,9 +23,15 @@ use crate::manifest::model::Network;
 use crate::sandbox::confinement::{Confinement, Tier};
 
 mod calls;
+mod tree;
+
+use tree::Verdict;
 
 /// First Landlock version that keeps a payload from the abstract Unix sockets of others.
 const SCOPES: u32 = 6;
+
+/// Most segments of System V shared memory in a namespace, as the kernel makes one.
+const SEGMENTS: u64 = 4096;
 
 /// Bytes of one instruction: a code of 16 bits, two jumps of 8, an operand of 32.
 const INSTRUCTION: usize = 8;
@@ -44,6 +50,8 @@ pub struct Rules {
     pub some_ports: bool,
     /// Whether the payload may create Unix sockets that could reach processes outside.
     pub unix_sockets: bool,
+    /// Most bytes of one segment of System V shared memory.
+    pub segment: u64,
 }
 
 impl Rules {
@@ -62,6 +70,9 @@ impl Rules {
             network: confinement.network,
             some_ports: !confinement.ports.is_empty(),
             unix_sockets: alone || confinement.unix_sockets,
+            // All segments together can be no more than the limit then. The kernel's own settings for that would be finer,
+            // but only root's namespaces have somebody who may change them.
+            segment: confinement.limits.memory / SEGMENTS,
         }
     }
 }
@@ -92,14 +103,24 @@ pub fn program(rules: Rules) -> Result<Program, CompileError> {
         TargetArch::aarch64 => 0xC000_00B7,
         TargetArch::riscv64 => return Err(CompileError::Processor),
     };
-    let denied = SeccompFilter::new(
-        denied(rules)?,
+    let denied = denied(rules)?;
+    let mut program = tree::program(audit, |number| {
+        if number > calls::NEWEST || calls::ABSENT.contains(&number.into()) {
+            return Verdict::NoSuchCall;
+        }
+        match denied.get(&number.into()).map(Vec::as_slice) {
+            None => Verdict::Allowed,
+            Some([]) => Verdict::Denied,
+            Some(_) => Verdict::ByArguments,
+        }
+    });
+    let by_arguments = SeccompFilter::new(
+        denied.into_iter().filter(|(_, rules)| !rules.is_empty()).collect(),
         SeccompAction::Allow,
         SeccompAction::Errno(Errno::EPERM as u32),
         arch,
     )?;
-    let mut program = prologue(audit);
-    program.extend(BpfProgram::try_from(denied)?);
+    program.extend(BpfProgram::try_from(by_arguments)?);
     Ok(Program(program))
 }
 
@@ -148,38 +169,6 @@ impl Program {
     }
 }
 
-/// What stands before the list: seccompiler knows one answer a filter and compares numbers for equality only. A second
-/// filter was rejected: each one costs every system call of the payload.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "numbers of system calls are small and not negative"
-)]
-fn prologue(audit: u32) -> BpfProgram {
-    let load = |offset| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset);
-    let answer = |action: SeccompAction| statement(libc::BPF_RET | libc::BPF_K, action.into());
-    let unless = |test, k, over| sock_filter { jf: over, ..statement(libc::BPF_JMP | libc::BPF_K | test, k) };
-    let no_such_call = || answer(SeccompAction::Errno(Errno::ENOSYS as u32));
-    // Offsets of `arch` and `nr` in the kernel's `struct seccomp_data`.
-    let mut program = vec![
-        load(4),
-        sock_filter { jt: 1, ..unless(libc::BPF_JEQ, audit, 0) },
-        answer(SeccompAction::KillProcess),
-        load(0),
-        unless(libc::BPF_JGT, calls::NEWEST, 1),
-        no_such_call(),
-    ];
-    for &number in calls::ABSENT {
-        program.extend([unless(libc::BPF_JEQ, number as u32, 1), no_such_call()]);
-    }
-    program
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "codes of classic BPF have 16 bits")]
-fn statement(code: u32, k: u32) -> sock_filter {
-    sock_filter { code: code as u16, jt: 0, jf: 0, k }
-}
-
 /// Calls that are denied, each with the arguments that make it so; without any, always.
 type Denied = BTreeMap<i64, Vec<SeccompRule>>;
 
@@ -202,7 +191,10 @@ fn denied(rules: Rules) -> Result<Denied, BackendError> {
     }
     sockets(&mut denied, rules)?;
     match rules.tier {
-        Tier::Namespaces => {}
+        Tier::Namespaces => {
+            let larger = SeccompCondition::new(1, SeccompCmpArgLen::Qword, SeccompCmpOp::Gt, rules.segment)?;
+            deny(&mut denied, libc::SYS_shmget, [larger])?;
+        }
         Tier::Landlock | Tier::None => neighbours(&mut denied)?,
     }
     Ok(denied)

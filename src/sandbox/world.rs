@@ -72,8 +72,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Makes it. Nothing below the host's /proc can be opened by its path any more then: the new root lies over it.
-    pub(crate) fn prepare(kind: IdKind) -> Result<Self, SetupError> {
-        let devices = devices()?;
+    pub(crate) fn prepare(kind: IdKind, devices: Devices) -> Result<Self, SetupError> {
         let (procfs, proc) = procfs(kind)?;
         let root = mount::create(c"tmpfs", &[(c"mode", c"0755")], Attributes::PLAIN)
             .map_err(at(Call::Tmpfs, c"/"))?;
@@ -83,9 +82,9 @@ impl Stage {
         mount::attach(&root, &host, c"proc").map_err(at(Call::Root, c"/proc"))?;
         let tree = Tree { root: root.as_fd(), ids: kind };
         tree.folders()?;
-        for (path, device) in &devices {
-            tree.file(path, b"", 0o666)?;
-            mount::attach(device, &root, relative(path)).map_err(at(Call::Mount, path))?;
+        for (path, device) in devices.0 {
+            tree.file(&path, b"", 0o666)?;
+            mount::attach(device, &root, relative(&path)).map_err(at(Call::Mount, &path))?;
         }
         mount::attach(&procfs, &root, c"proc").map_err(at(Call::Mount, c"/proc"))?;
         let empty = Empty::new(&tree)?;
@@ -115,16 +114,22 @@ impl Stage {
     }
 }
 
-fn devices() -> Result<Vec<(CString, OwnedFd)>, SetupError> {
-    let mut devices = Vec::with_capacity(6);
-    for path in host::devices() {
-        let Ok(path) = CString::new(path.into_os_string().into_encoded_bytes()) else { continue };
-        let tree = mount::copy(&path).map_err(at(Call::Source, &path))?;
-        mount::restrict(&tree, Attributes::NO_SUID.and(Attributes::NO_EXECUTION))
-            .map_err(at(Call::Mount, &path))?;
-        devices.push((path, tree));
+/// Copies of the device nodes that every payload has.
+pub(crate) struct Devices(Vec<(CString, OwnedFd)>);
+
+impl Devices {
+    /// Takes them.
+    pub(crate) fn of_the_host() -> Result<Self, SetupError> {
+        let mut devices = Vec::with_capacity(6);
+        for path in host::devices() {
+            let Ok(path) = CString::new(path.into_os_string().into_encoded_bytes()) else { continue };
+            let tree = mount::copy(&path).map_err(at(Call::Source, &path))?;
+            mount::restrict(&tree, Attributes::NO_SUID.and(Attributes::NO_EXECUTION))
+                .map_err(at(Call::Mount, &path))?;
+            devices.push((path, tree));
+        }
+        Ok(Self(devices))
     }
-    Ok(devices)
 }
 
 /// A new procfs, or the host's where that is refused. Never the host's for root: what belongs to root there acts on it.

@@ -10,10 +10,20 @@ use proptest::prelude::*;
 
 use super::*;
 
-const NAMESPACES: Rules =
-    Rules { tier: Tier::Namespaces, network: Network::None, some_ports: false, unix_sockets: true };
-const LANDLOCK: Rules =
-    Rules { tier: Tier::Landlock, network: Network::None, some_ports: false, unix_sockets: false };
+const NAMESPACES: Rules = Rules {
+    tier: Tier::Namespaces,
+    network: Network::None,
+    some_ports: false,
+    unix_sockets: true,
+    segment: 1 << 19,
+};
+const LANDLOCK: Rules = Rules {
+    tier: Tier::Landlock,
+    network: Network::None,
+    some_ports: false,
+    unix_sockets: false,
+    segment: 0,
+};
 
 /// A call and what it must answer; 0 for anything but EPERM and ENOSYS of the filter.
 type Row = (c_long, [c_long; 5], i32);
@@ -196,7 +206,56 @@ fn neighbours_are_out_of_reach_where_no_namespace_hides_them() {
     rows.extend(calls::OF_A_PROCESS.map(|number| (number, [other, BAD, BAD, BAD, 0], libc::EPERM)));
     rows.extend(calls::SHARED_IPC.iter().map(|&number| (number, [BAD; 5], libc::EPERM)));
     check(LANDLOCK, &rows);
-    check(NAMESPACES, &[(libc::SYS_shmget, [0, 4096, 0o600, 0, 0], 0)]);
+    let rows = [
+        (libc::SYS_shmget, [0, 4096, 0o600, 0, 0], 0),
+        (libc::SYS_shmget, [0, 1 << 19, 0o600, 0, 0], 0),
+        (libc::SYS_shmget, [0, (1 << 19) + 1, 0o600, 0, 0], libc::EPERM),
+        (libc::SYS_shmget, [0, 1 << 40, 0o600, 0, 0], libc::EPERM),
+    ];
+    check(NAMESPACES, &rows);
+}
+
+#[test]
+fn the_tree_says_of_every_number_what_it_was_told() {
+    // Ends of ranges of one number, of many, and of the last one.
+    let told = |number: u32| match number {
+        3 | 5 | 100..200 => Verdict::Denied,
+        4 => Verdict::ByArguments,
+        6..9 | 470.. => Verdict::NoSuchCall,
+        _ => Verdict::Allowed,
+    };
+    let program = tree::program(7, told);
+    for number in (0..600).chain([0x4000_0000, u32::MAX]) {
+        let expected = match told(number) {
+            Verdict::Allowed => Some(0x7FFF_0000),
+            Verdict::Denied => Some(0x0005_0001),
+            Verdict::NoSuchCall => Some(0x0005_0026),
+            Verdict::ByArguments => None,
+        };
+        assert_eq!(answer(&program, 7, number), expected, "{number}");
+    }
+    assert_eq!(answer(&program, 8, 3), Some(0x8000_0000), "another architecture");
+}
+
+/// What the beginning of a filter answers; nothing when it leaves that to what stands behind it.
+fn answer(program: &[sock_filter], arch: u32, number: u32) -> Option<u32> {
+    let (mut place, mut loaded) = (0, 0);
+    while let Some(&sock_filter { code, jt, jf, k }) = program.get(place) {
+        place += 1;
+        let over = match u32::from(code) {
+            0x20 => {
+                loaded = if k == 4 { arch } else { number };
+                0
+            }
+            0x06 => return Some(k),
+            0x05 => k,
+            0x15 => u32::from(if loaded == k { jt } else { jf }),
+            0x35 => u32::from(if loaded >= k { jt } else { jf }),
+            other => panic!("{other:#x}"),
+        };
+        place += usize::try_from(over).unwrap();
+    }
+    None
 }
 
 #[cfg(target_arch = "x86_64")]

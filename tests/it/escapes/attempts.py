@@ -762,6 +762,46 @@ def list_of_sockets():
         escaped("read the host's sockets")
 
 
+@attempt()
+def settings_of_whoever_confines():
+    names = ("oom_score_adj", "coredump_filter", "timerslack_ns", "clear_refs", "comm", "autogroup", "sched", "uid_map", "attr/current")
+    for pid in pids():
+        if pid in ours() or pid == FACTS["pid"]:
+            continue
+        for name in names:
+            try:
+                os.close(os.open("/proc/%d/%s" % (pid, name), os.O_WRONLY))
+            except OSError:
+                continue
+            escaped("can write to /proc/%d/%s" % (pid, name))
+
+
+@attempt()
+def memory_of_others_by_a_descriptor():
+    for pid in (1, FACTS["pid"]):
+        handle, _ = syscall(434, pid, 0)
+        if handle < 0:
+            continue
+        piece = ctypes.create_string_buffer(struct.pack("QQ", FACTS["memory"] & ~4095, 4096))
+        for advice in (20, 21):  # MADV_COLD, MADV_PAGEOUT
+            result, _ = syscall(440, handle, piece, 1, advice, 0)
+            if result >= 0:
+                escaped("advised on the memory of %d" % pid)
+        for name, call in (("pidfd_getfd", 438), ("process_mrelease", 448)):
+            result, error = syscall(call, handle, 0, 0)
+            if result >= 0:
+                escaped("%s of %d" % (name, pid))
+
+
+@attempt()
+def list_of_locks_of_others():
+    for pid in (1, FACTS["pid"]):
+        head, length = ctypes.c_void_p(), ctypes.c_size_t()
+        result, _ = syscall(number(274, 100), pid, ctypes.byref(head), ctypes.byref(length))
+        if result == 0:
+            escaped("knows an address in %d" % pid)
+
+
 # Objects that processes share.
 
 
@@ -772,6 +812,35 @@ def shared_memory_of_the_host():
     if address in (None, ctypes.c_void_p(-1).value):
         raise OSError(ctypes.get_errno(), "shmat")
     has_secret(ctypes.string_at(address, 64), "shmat")
+
+
+@attempt(bare=False)
+def shared_memory_beyond_the_limit():
+    """System V segments need not be mapped by anybody, so that no limit of a process counts them."""
+    limit, got, made = resource.getrlimit(resource.RLIMIT_DATA)[0], 0, []
+    try:
+        for size in (limit, limit // 2, limit // 4096):
+            while got <= limit:
+                segment, error = syscall(number(29, 194), 0, size, 0o1600)
+                if segment < 0:
+                    break
+                made.append(segment)
+                got += size
+    finally:
+        for segment in made:
+            libc.shmctl(segment, 0, None)
+    if got > limit:
+        escaped("%d bytes of segments, where %d are the limit" % (got, limit))
+
+
+@attempt()
+def memory_that_cannot_be_swapped():
+    secret, error = syscall(447, 0)
+    if secret < 0:
+        raise OSError(error, "memfd_secret")
+    os.ftruncate(secret, 1 << 20)
+    mmap.mmap(secret, 1 << 20)
+    escaped("locked a mebibyte of memory")
 
 
 @attempt()
@@ -976,6 +1045,87 @@ def namespaces_of_others():
                 continue
             denied("setns", number(308, 268), file, 0)
     denied("setns", number(308, 268), -1, 0)
+
+
+@attempt()
+def namespaces_by_descriptors_of_processes():
+    for pid in (1, FACTS["pid"]):
+        handle, _ = syscall(434, pid, 0)
+        if handle < 0:
+            continue
+        for flag in (0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000):
+            denied("setns by pidfd", number(308, 268), handle, flag)
+        for request in range(1, 11):  # PIDFD_GET_*_NAMESPACE
+            try:
+                fcntl.ioctl(handle, 0xFF00 + request)
+            except OSError:
+                continue
+            escaped("a namespace of %d by ioctl %d" % (pid, request))
+
+
+@attempt()
+def parents_of_namespaces():
+    for kind in ("user", "pid"):
+        file = os.open("/proc/self/ns/" + kind, os.O_RDONLY)
+        # Of the namespaces that the host itself has there is nothing above.
+        above = fcntl.ioctl(file, 0xB702)
+        escaped("has the %s namespace above its own: %d" % (kind, above))
+
+
+@attempt(bare=False)
+def rights_that_are_raised():
+    header, all_ones = (ctypes.c_uint * 2)(0x20080522, 0), (ctypes.c_uint * 6)(*[0xFFFFFFFF] * 6)
+    result, error = syscall(number(126, 91), header, all_ones)
+    if result == 0:
+        escaped("capset")
+    for option, value in ((24, 0), (47, 2), (28, 0)):  # PR_CAPBSET_DROP, PR_CAP_AMBIENT_RAISE, PR_SET_SECUREBITS
+        result = libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(21), 0, 0)
+        if result == 0:
+            escaped("prctl %d" % option)
+    each(*[lambda name=name: changes(name, lambda: os.write(os.open("/proc/self/" + name, os.O_WRONLY), b"0 0 1")) for name in ("uid_map", "gid_map", "setgroups", "projid_map")])
+
+
+@attempt()
+def rights_that_a_file_gives():
+    path = in_out("capable")
+    with open(path, "wb") as file:
+        file.write(read("/bin/true", 1 << 22))
+    # Version 2, effective, CAP_SYS_ADMIN.
+    os.setxattr(path, "security.capability", struct.pack("<IIIII", 0x02000001, 1 << 21, 0, 0, 0))
+    escaped("gave a file capabilities")
+
+
+@attempt(landlock=ADMITTED)
+def flags_of_files_in_the_workspace():
+    file = os.open(WORK + "/source", os.O_RDONLY)
+    flags = bytearray(8)
+    fcntl.ioctl(file, 0x80086601, flags)
+    fcntl.ioctl(file, 0x40086602, bytes(flags))
+    escaped("set the flags of a file")
+
+
+@attempt(bare=False, landlock=ADMITTED)
+def name_of_its_group():
+    for pid in {1, os.getpid(), os.getppid()}:
+        try:
+            text = read("/proc/%d/cgroup" % pid).decode()
+        except OSError:
+            continue
+        if "rungate-" in text:
+            escaped("/proc/%d/cgroup: %s" % (pid, text))
+
+
+@attempt()
+def programs_that_the_kernel_starts():
+    places = ["/sys/kernel/uevent_helper", "/sys/kernel/debug/sched", "/sys/power/state"]
+    places += ["/proc/sys/kernel/" + name for name in ("poweroff_cmd", "usermodehelper/bset", "hotplug", "modprobe")]
+    places += glob.glob("/sys/bus/*/drivers_probe") + glob.glob("/sys/kernel/mm/*/*")[:5]
+    for path in places:
+        try:
+            os.close(os.open(path, os.O_WRONLY))
+        except OSError:
+            continue
+        escaped("can write to " + path)
 
 
 @attempt(bare=False)
