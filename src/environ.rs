@@ -48,6 +48,19 @@ impl Environ {
         self.text("GITHUB_ACTIONS") == Some("true")
     }
 
+    /// The same environment without these variables.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        let kept = |name: &OsStr| !names.iter().any(|gone| name == *gone);
+        Self(
+            self.0
+                .iter()
+                .filter(|(name, _)| kept(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
     /// All variables, in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))

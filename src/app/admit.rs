@@ -2,7 +2,8 @@
 //! the host has and what somebody consents to.
 //!
 //! The manifest comes from the repository under test: what it requires holds, but what it loosens needs the consent of
-//! the person who calls, or of the host's policy. Under Actions the caller is a workflow, and so no person.
+//! the person who calls, or of the host's policy. Under Actions the caller is a workflow, and so no person; and where a
+//! policy holds it alone consents, because a job could pass for a person.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +11,8 @@ use crate::app::failure::Failure;
 use crate::manifest::model::{Layer, Network, Requirement};
 use crate::plan::make::HostProblem;
 use crate::plan::model::Plan;
+use crate::policy::bounds::Bounds;
+use crate::policy::model::Mode;
 use crate::sandbox::cgroup::{Cgroups, Controller};
 use crate::sandbox::confinement::Tier;
 use crate::sandbox::layers::{HostLayers, LayerProblem};
@@ -46,6 +49,17 @@ pub struct Consent {
     pub allow: BTreeSet<Allow>,
 }
 
+/// Who can consent to what loosens the sandbox.
+#[derive(Clone, Copy, Debug)]
+pub enum Power<'a> {
+    /// The person who calls.
+    Person,
+    /// Nobody: a workflow calls, and the host has no policy.
+    Nobody,
+    /// The host's policies.
+    Policy(&'a Bounds),
+}
+
 /// What the host has.
 #[derive(Clone, Debug)]
 pub struct Host {
@@ -59,46 +73,100 @@ pub struct Host {
 ///
 /// # Errors
 /// Fails by policy.
-pub fn consent(plan: &Plan, consent: &Consent, in_actions: bool) -> Result<(), Failure> {
-    if in_actions {
-        let chosen = match consent.mode {
-            SandboxMode::Off => Some("--sandbox off"),
-            SandboxMode::BestEffort => Some("--sandbox best-effort"),
-            SandboxMode::Required if !consent.allow.is_empty() => Some("--allow"),
-            SandboxMode::Required => None,
-        };
-        if let Some(chosen) = chosen {
-            let what =
-                format!("{chosen} is refused under GitHub Actions without a host policy that allows it");
-            return Err(Failure::Policy(what));
-        }
-    }
+pub fn consent(plan: &Plan, consent: &Consent, power: Power<'_>) -> Result<(), Failure> {
     let hosts = keys(plan, |step| step.sandbox.network == Network::Host);
-    if hosts.is_empty() || consent.mode == SandboxMode::Off || consent.allow.contains(&Allow::Network) {
-        return Ok(());
+    let what = || format!("`network: host` of {hosts} weakens the sandbox");
+    match power {
+        Power::Policy(bounds) => {
+            choice(consent, bounds).map_err(Failure::Policy)?;
+            match bounds.against_network() {
+                Some(place) if !hosts.is_empty() => {
+                    Err(Failure::Policy(format!("{place}: {}, and the policy does not allow it", what())))
+                }
+                _ => Ok(()),
+            }
+        }
+        Power::Nobody => match chosen(consent) {
+            Some(chosen) => Err(Failure::Policy(format!(
+                "{chosen} is refused under GitHub Actions without a host policy that allows it"
+            ))),
+            None if hosts.is_empty() => Ok(()),
+            None => Err(Failure::Policy(format!(
+                "{}, and without a host policy that is refused under GitHub Actions",
+                what()
+            ))),
+        },
+        Power::Person if hosts.is_empty() || consent.mode == SandboxMode::Off => Ok(()),
+        Power::Person if consent.allow.contains(&Allow::Network) => Ok(()),
+        Power::Person => Err(Failure::Consent { what: what(), allow: "network" }),
     }
-    let what = format!("`network: host` of {hosts} weakens the sandbox");
-    Err(if in_actions {
-        Failure::Policy(format!("{what}, and without a host policy that is refused under GitHub Actions"))
-    } else {
-        Failure::Consent { what, allow: "network" }
-    })
+}
+
+/// What was typed that weakens the sandbox.
+fn chosen(consent: &Consent) -> Option<&'static str> {
+    match consent.mode {
+        SandboxMode::Off => Some("--sandbox off"),
+        SandboxMode::BestEffort => Some("--sandbox best-effort"),
+        SandboxMode::Required if !consent.allow.is_empty() => Some("--allow"),
+        SandboxMode::Required => None,
+    }
+}
+
+/// Whether the policies let a caller choose so weak a sandbox. To allow the network by hand adds nothing to what they
+/// say, and takes nothing away.
+fn choice(consent: &Consent, bounds: &Bounds) -> Result<(), String> {
+    let (mode, typed) = match consent.mode {
+        SandboxMode::Off => (Mode::Off, "--sandbox off"),
+        SandboxMode::BestEffort => (Mode::BestEffort, "--sandbox best-effort"),
+        SandboxMode::Required if consent.allow.contains(&Allow::Degraded) => {
+            (Mode::BestEffort, "--allow degraded")
+        }
+        SandboxMode::Required => (Mode::Required, ""),
+    };
+    if let Some(place) = bounds.against_mode(mode) {
+        return Err(format!("{place}: {typed} is weaker than the policy allows"));
+    }
+    match bounds.require().first() {
+        Some(required) if mode == Mode::Off => {
+            Err(format!("{}: {typed} drops `{}`, which the policy requires", required.at, required.value))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The tier that `plan` runs in on `host`.
 ///
 /// # Errors
 /// Names every layer that is required and not there.
-pub fn tier(plan: &Plan, consent: &Consent, host: &Host) -> Result<Tier, Failure> {
+pub fn tier(plan: &Plan, consent: &Consent, power: Power<'_>, host: &Host) -> Result<Tier, Failure> {
     let best = host.layers.tier();
     let may_lack = match consent.mode {
         SandboxMode::Off => return Ok(Tier::None),
-        SandboxMode::BestEffort => return Ok(best),
+        SandboxMode::BestEffort => true,
         // Somebody allowed less than what is required, and not nothing at all.
         SandboxMode::Required => consent.allow.contains(&Allow::Degraded) && best != Tier::None,
     };
-    let problems = missing(plan, host);
-    if problems.is_empty() || may_lack { Ok(best) } else { Err(Failure::Host(problems)) }
+    let problems = match (may_lack, power) {
+        (false, _) => missing(plan, host),
+        // What the administrator requires is not a caller's to give up.
+        (true, Power::Policy(bounds)) => lacking(bounds, host),
+        (true, Power::Person | Power::Nobody) => Vec::new(),
+    };
+    if problems.is_empty() { Ok(best) } else { Err(Failure::Host(problems)) }
+}
+
+/// Everything that the policies require and the host does not have.
+pub(super) fn lacking(bounds: &Bounds, host: &Host) -> Vec<HostProblem> {
+    let required = bounds.require();
+    let lacking = required.into_iter().filter_map(|required| {
+        let lack = lack(required.value, host)?;
+        let what = format!(
+            "`{}`, required by {}, is not to be had here: {}",
+            required.value, required.at, lack.what
+        );
+        Some(HostProblem { what, remedy: lack.remedy })
+    });
+    lacking.collect()
 }
 
 /// Everything that steps require and the host does not have.
@@ -173,6 +241,9 @@ fn keys(plan: &Plan, is: impl Fn(&crate::plan::model::PlannedStep) -> bool) -> S
 mod tests {
     use super::*;
     use crate::plan::tests::planned;
+    use crate::policy::decide::decide;
+    use crate::policy::model::{Asked, Facts, Verb};
+    use crate::policy::read::{self as policy, Standing};
     use nix::errno::Errno;
     use std::path::Path;
 
@@ -218,12 +289,12 @@ mod tests {
     fn the_best_tier_that_meets_what_is_required_is_taken() {
         let plain = planned("steps:\n- {id: a, run: x}");
         let required = of(SandboxMode::Required, &[]);
-        assert_eq!(said(tier(&plain, &required, &host(true, Some(7)))), "Namespaces");
-        assert_eq!(said(tier(&plain, &required, &host(true, None))), "Namespaces");
-        assert_eq!(said(tier(&plain, &required, &host(false, Some(1)))), "Landlock");
-        insta::assert_snapshot!(said(tier(&plain, &required, &host(false, None))), @"`landlock`, required by the step a, is not to be had here: failed to mount a tmpfs: Operation not permitted (EPERM) [allow it]");
-        insta::assert_snapshot!(said(tier(&requiring("namespaces"), &required, &host(false, Some(7)))), @"`namespaces`, required by the steps a, b, is not to be had here: failed to mount a tmpfs: Operation not permitted (EPERM) [allow it]");
-        insta::assert_snapshot!(said(tier(&requiring("['landlock>=6', cgroup-memory]"), &required, &host(true, Some(5)))), @"
+        assert_eq!(said(tier(&plain, &required, Power::Person, &host(true, Some(7)))), "Namespaces");
+        assert_eq!(said(tier(&plain, &required, Power::Person, &host(true, None))), "Namespaces");
+        assert_eq!(said(tier(&plain, &required, Power::Person, &host(false, Some(1)))), "Landlock");
+        insta::assert_snapshot!(said(tier(&plain, &required, Power::Person, &host(false, None))), @"`landlock`, required by the step a, is not to be had here: failed to mount a tmpfs: Operation not permitted (EPERM) [allow it]");
+        insta::assert_snapshot!(said(tier(&requiring("namespaces"), &required, Power::Person, &host(false, Some(7)))), @"`namespaces`, required by the steps a, b, is not to be had here: failed to mount a tmpfs: Operation not permitted (EPERM) [allow it]");
+        insta::assert_snapshot!(said(tier(&requiring("['landlock>=6', cgroup-memory]"), &required, Power::Person, &host(true, Some(5)))), @"
         `landlock>=6`, required by the steps a, b, is not to be had here: its kernel has version 5 [use a newer kernel: Linux 6.8 has version 4, 6.12 has version 6]
         `cgroup-memory`, required by the steps a, b, is not to be had here: no cgroup file system is mounted [mount cgroup2 at /sys/fs/cgroup where the runner can see it; in a container, give it a cgroup namespace and a writable mount]
         ");
@@ -232,7 +303,7 @@ mod tests {
     #[test]
     fn only_what_somebody_chose_goes_below_what_is_required() {
         let plan = requiring("namespaces");
-        let at = |consent: &Consent, host: &Host| said(tier(&plan, consent, host));
+        let at = |consent: &Consent, host: &Host| said(tier(&plan, consent, Power::Person, host));
         assert_eq!(at(&of(SandboxMode::Required, &[Allow::Degraded]), &host(false, Some(7))), "Landlock");
         // To run without any tier is more than to run with a lower one.
         assert!(
@@ -246,20 +317,71 @@ mod tests {
     #[test]
     fn a_manifest_opens_the_network_only_with_consent_and_a_workflow_is_no_person() {
         let plan = planned("steps:\n- {id: a, run: x, sandbox: {network: host}}\n- {id: b, run: x}");
-        let said = |mode, allow: &[Allow], in_actions| match consent(&plan, &of(mode, allow), in_actions) {
+        let said = |mode, allow: &[Allow], power| match consent(&plan, &of(mode, allow), power) {
             Ok(()) => "fine".to_owned(),
             Err(failure) => failure.to_string(),
         };
-        insta::assert_snapshot!(said(SandboxMode::Required, &[], false), @"`network: host` of the step a weakens the sandbox, which needs consent");
-        assert_eq!(said(SandboxMode::Required, &[Allow::Network], false), "fine");
-        assert_eq!(said(SandboxMode::Off, &[], false), "fine");
+        insta::assert_snapshot!(said(SandboxMode::Required, &[], Power::Person), @"`network: host` of the step a weakens the sandbox, which needs consent");
+        assert_eq!(said(SandboxMode::Required, &[Allow::Network], Power::Person), "fine");
+        assert_eq!(said(SandboxMode::Off, &[], Power::Person), "fine");
         for (mode, allow) in [
             (SandboxMode::Required, &[][..]),
             (SandboxMode::Required, &[Allow::Network]),
             (SandboxMode::BestEffort, &[]),
             (SandboxMode::Off, &[]),
         ] {
-            assert!(said(mode, allow, true).starts_with("refused by host policy"), "{mode:?} {allow:?}");
+            assert!(
+                said(mode, allow, Power::Nobody).starts_with("refused by host policy"),
+                "{mode:?} {allow:?}"
+            );
         }
+    }
+
+    /// The bounds of a policy that says this at its top.
+    fn bounds(text: &str) -> Bounds {
+        let text = format!("version: 1\ndefault: allow\n{text}");
+        let parsed = policy::policy("policy.yml", text.as_bytes(), Standing::Host).unwrap();
+        decide(&[parsed.policy], &Asked::plain(Verb::Run), &Facts::default()).bounds
+    }
+
+    #[test]
+    fn where_a_policy_holds_it_alone_consents() {
+        let network = planned("steps:\n- {id: a, run: x, sandbox: {network: host}}");
+        let plain = planned("steps:\n- {id: a, run: x}");
+        let said = |plan: &Plan, bounds: &Bounds, mode, allow: &[Allow]| {
+            consent(plan, &of(mode, allow), Power::Policy(bounds)).map_err(|failure| failure.to_string())
+        };
+        let (strict, open) = (bounds(""), bounds("sandbox: {network: host, mode: best-effort}"));
+        let off = bounds("sandbox: {mode: off}");
+        // A person's word adds nothing, because a job could pass for a person.
+        let refused = said(&network, &strict, SandboxMode::Required, &[Allow::Network]).unwrap_err();
+        insta::assert_snapshot!(refused, @"refused by host policy: policy.yml:2: `network: host` of the step a weakens the sandbox, and the policy does not allow it");
+        assert_eq!(said(&network, &open, SandboxMode::Required, &[]), Ok(()));
+        for (bounds, mode, allow, fine) in [
+            (&strict, SandboxMode::Required, &[][..], true),
+            (&strict, SandboxMode::Required, &[Allow::Network], true),
+            (&strict, SandboxMode::Required, &[Allow::Degraded], false),
+            (&strict, SandboxMode::BestEffort, &[], false),
+            (&strict, SandboxMode::Off, &[], false),
+            (&open, SandboxMode::BestEffort, &[], true),
+            (&open, SandboxMode::Required, &[Allow::Degraded], true),
+            (&open, SandboxMode::Off, &[], false),
+            (&off, SandboxMode::Off, &[], true),
+        ] {
+            assert_eq!(said(&plain, bounds, mode, allow).is_ok(), fine, "{mode:?} {allow:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_policy_requires_holds_whatever_is_chosen() {
+        let plan = planned("steps:\n- {id: a, run: x}");
+        let floor = bounds("sandbox: {require: namespaces, mode: best-effort}");
+        let at = |mode, host: &Host| said(tier(&plan, &of(mode, &[]), Power::Policy(&floor), host));
+        assert_eq!(at(SandboxMode::BestEffort, &host(true, None)), "Namespaces");
+        insta::assert_snapshot!(at(SandboxMode::BestEffort, &host(false, Some(7))), @"`namespaces`, required by policy.yml:3, is not to be had here: failed to mount a tmpfs: Operation not permitted (EPERM) [allow it]");
+        let open = bounds("sandbox: {mode: best-effort}");
+        let at =
+            |host: &Host| said(tier(&plan, &of(SandboxMode::BestEffort, &[]), Power::Policy(&open), host));
+        assert_eq!(at(&host(false, None)), "None");
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::app::failure::Failure;
 use crate::app::journals;
+use crate::app::policy;
 use crate::app::tell::on_a_thread;
 use crate::deliver::compose::{Job, Lines, Subject};
 use crate::deliver::live::Live;
@@ -25,7 +26,7 @@ use crate::environ::Environ;
 use crate::event::RunEvent;
 use crate::github::app::Scope;
 use crate::github::client::Client;
-use crate::github::credentials::{Credentials, CredentialsError};
+use crate::github::credentials::CredentialsError;
 use crate::github::host::Host;
 use crate::github::repository::Repository;
 use crate::http::Http;
@@ -154,7 +155,7 @@ fn client(scope: Scope, environ: &Environ, registry: &Registry) -> Result<Client
         remedy: error.remedy(),
         is_absent: false,
     })?;
-    let credentials = Credentials::of_environ(environ, registry).map_err(|error| Lack {
+    let credentials = policy::credentials(&host, environ, registry).map_err(|error| Lack {
         what: crate::http::error::chain(&error),
         remedy: error.remedy().to_owned(),
         is_absent: matches!(error, CredentialsError::Missing),

@@ -7,14 +7,18 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::app::admit::{self, Power};
 use crate::app::failure::{Failure, host};
 use crate::app::folders::Temporary;
+use crate::app::policy;
 use crate::app::run::tool_cache;
 use crate::app::secrets::known_secrets;
 use crate::app::tell::event_loop;
 use crate::environ::Environ;
-use crate::manifest::model::Network;
+use crate::manifest::model::{Layer, Network};
 use crate::plan::facts::Interpreter;
+use crate::policy::bounds::{Bounds, Place as PolicyPlace};
+use crate::policy::model::{Asked, Verb};
 use crate::redact::Registry;
 use crate::redact::guard::Form;
 use crate::redact::writer::Writer;
@@ -67,11 +71,20 @@ pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Passed,
         usage(format!("the current folder is not usable: {error}"), "change to another one")
     })?;
     let workspace = workspace(exec, &here)?;
-    refuse_weakening(exec, environ, &workspace, &here)?;
+    let verdict = policy::allow(Asked::plain(Verb::Exec), None, environ).map_err(Failure::Policy)?;
+    let cgroups = Cgroups::of_this_host();
+    let bounded = match verdict.power(environ) {
+        Power::Policy(bounds) => within(exec, bounds, (&workspace, &here), sandbox, &cgroups)?,
+        Power::Nobody => {
+            refuse_weakening(exec, &workspace, &here)?;
+            exec.clone()
+        }
+        Power::Person => exec.clone(),
+    };
+    let exec = &bounded;
     prepare()?;
     // The helper gets going while the rest is worked out here.
     make_ready(sandbox, (exec.tier != Some(Tier::Landlock)).then_some(exec.network));
-    let cgroups = Cgroups::of_this_host();
     // Groups of an earlier program whose rungate was killed are nobody's but ours to remove.
     let _count = cgroups.sweep();
     let place = Place { exec, environ, here: &here, workspace: &workspace, sandbox };
@@ -158,10 +171,7 @@ fn workspace(exec: &Exec, here: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Under Actions whoever changed the workflow typed this, so that only a host policy could allow it.
-fn refuse_weakening(exec: &Exec, environ: &Environ, workspace: &Path, here: &Path) -> Result<(), Failure> {
-    if !environ.in_actions() {
-        return Ok(());
-    }
+fn refuse_weakening(exec: &Exec, workspace: &Path, here: &Path) -> Result<(), Failure> {
     let refused = |what: String| {
         Err(Failure::Policy(format!(
             "{what} is refused under GitHub Actions without a host policy that allows it"
@@ -174,6 +184,60 @@ fn refuse_weakening(exec: &Exec, environ: &Environ, workspace: &Path, here: &Pat
         Some(path) => refused(format!("--write {}, which is outside of the workspace,", path.display())),
         None => Ok(()),
     }
+}
+
+/// What was asked for, within the bounds of the host's policies: time is cut down, and the tier is the one that holds what
+/// they require.
+fn within(
+    exec: &Exec,
+    bounds: &Bounds,
+    (workspace, here): (&Path, &Path),
+    sandbox: &Sandbox,
+    cgroups: &Cgroups,
+) -> Result<Exec, Failure> {
+    let refused = |place: &PolicyPlace, what: String| {
+        Err(Failure::Policy(format!("{place}: {what} is more than the policy allows")))
+    };
+    if let (Network::Host, Some(place)) = (exec.network, bounds.against_network()) {
+        return refused(place, "--network host".to_owned());
+    }
+    // What a link leads to counts, as well as what was typed: either could be outside.
+    let real = |path: &Path| {
+        let whole = absolute(path, here);
+        [whole.canonicalize().unwrap_or_else(|_| whole.clone()), whole]
+    };
+    for path in &exec.read {
+        let outside = real(path).into_iter().find(|path| !path.starts_with(workspace));
+        if let Some(place) = outside.as_deref().and_then(|path| bounds.against_read(path)) {
+            return refused(place, format!("--read {}", path.display()));
+        }
+    }
+    for path in &exec.write {
+        let outside = real(path).into_iter().find(|path| !path.starts_with(workspace));
+        if let Some(place) = outside.as_deref().and_then(|path| bounds.against_write(path)) {
+            return refused(place, format!("--write {}", path.display()));
+        }
+    }
+    let mut exec = exec.clone();
+    if let Some(limit) = bounds.timeout() {
+        exec.timeout = Some(exec.timeout.map_or(limit.value, |asked| asked.min(limit.value)));
+    }
+    let required = bounds.require();
+    if required.is_empty() {
+        return Ok(exec);
+    }
+    let host = admit::Host { layers: sandbox.layers().clone(), cgroups: cgroups.clone() };
+    let lacking = admit::lacking(bounds, &host);
+    if !lacking.is_empty() {
+        return Err(Failure::Host(lacking));
+    }
+    if let Some(namespaces) = required.iter().find(|required| required.value.layer == Layer::Namespaces) {
+        if exec.tier == Some(Tier::Landlock) {
+            return refused(&namespaces.at, "--tier landlock".to_owned());
+        }
+        exec.tier = Some(Tier::Namespaces);
+    }
+    Ok(exec)
 }
 
 /// `path` from `here`, without `.` and `..`, and without a look at the file system.

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::app::load;
+use crate::app::policy::{self, Verdict};
 use crate::app::tell::event_loop;
 use crate::environ::Environ;
 use crate::github::app::{About, Access, App, Installation, Scope, Token};
 use crate::github::client::ClientError;
-use crate::github::credentials::{AppCredentials, CredentialsError};
+use crate::github::credentials::{Credentials, CredentialsError};
 use crate::github::host::{Host, HostError};
 use crate::github::repository::{NoRepository, Repository};
 use crate::http::Http;
+use crate::manifest::model::Permission;
+use crate::policy::model::{Asked, Verb};
 use crate::redact::Registry;
 
 /// How long a question may take in all, waits for limits included.
@@ -124,27 +126,49 @@ pub fn token(
     environ: &Environ,
     registry: &Registry,
 ) -> Result<Token, IdentityError> {
-    load::refuse_policy(environ).map_err(IdentityError::Policy)?;
-    let (_, app) = app(question, environ, registry)?;
     let repository = repository(question, environ)?.ok_or(IdentityError::NoRepository)?;
+    let name = repository.to_string();
+    let verdict =
+        policy::allow(Asked::plain(Verb::Token), Some(&name), environ).map_err(IdentityError::Policy)?;
     let mut scope = Scope::checks(repository);
     if !permissions.is_empty() {
         scope.permissions = permissions;
     }
+    within(&scope, &verdict).map_err(IdentityError::Policy)?;
+    let (_, app) = app(question, environ, registry)?;
     event_loop()
         .map_err(|_| IdentityError::Resources)?
         .block_on(app.token(&scope, Instant::now() + PATIENCE))
         .map_err(IdentityError::GitHub)
 }
 
+/// Whether the policies let a token have what `scope` names.
+fn within(scope: &Scope, verdict: &Verdict) -> Result<(), String> {
+    let Some(decision) = &verdict.decision else { return Ok(()) };
+    for (name, access) in &scope.permissions {
+        let wanted = match access {
+            Access::Read => Permission::Read,
+            Access::Write | Access::Admin => Permission::Write,
+        };
+        // No policy has a word for administration.
+        let against = decision.bounds.against_permission(name, wanted);
+        if let Some(place) = against {
+            return Err(format!("{place}: `permissions` does not grant `{name}: {}`", access.word()));
+        }
+        if *access == Access::Admin {
+            return Err(format!("a token that administers `{name}` is not given where a policy holds"));
+        }
+    }
+    Ok(())
+}
+
 fn app(question: &Question, environ: &Environ, registry: &Registry) -> Result<(Host, App), IdentityError> {
-    let credentials = AppCredentials::of_environ(environ, registry).map_err(|error| match error {
-        CredentialsError::Missing if environ.text("RUNGATE_TOKEN").is_some() => IdentityError::OnlyToken,
-        error => error.into(),
-    })?;
     let host = match &question.host {
         Some(name) => Host::of_name(name)?,
         None => Host::of_environ(environ)?,
+    };
+    let Credentials::App(credentials) = policy::credentials(&host, environ, registry)? else {
+        return Err(IdentityError::OnlyToken);
     };
     Ok((host.clone(), App::new(host, credentials, Http::new(environ, registry), registry)))
 }

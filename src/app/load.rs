@@ -1,9 +1,13 @@
 //! From a request to a plan: the manifest is read, what the plan asks is answered, and the plan is made.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::app::failure::Failure;
+use crate::app::policy::bind;
+use crate::app::policy::{Policies, Verdict};
 use crate::environ::Environ;
+use crate::id::EnvName;
 use crate::manifest::availability;
 use crate::manifest::diagnostic::Severity;
 use crate::manifest::model::Command;
@@ -11,15 +15,13 @@ use crate::manifest::read::{self, Parsed};
 use crate::plan::make::{self, PlanError};
 use crate::plan::model::Plan;
 use crate::plan::questions;
+use crate::policy::model::{Asked, Reference, Verb};
 use crate::request::RunRequest;
 use crate::sandbox::child::Sandbox;
 use crate::workspace;
 
 /// Where a manifest is looked for.
 pub const DEFAULT_MANIFEST: &str = ".github/rungate.yml";
-
-/// Where the administrator's policy stands.
-const POLICY: &str = "/etc/rungate/policy.yml";
 
 /// Largest manifest that is read; the reader's own limit is smaller and says more.
 const MAX_READ: u64 = 1 << 20;
@@ -35,6 +37,28 @@ pub struct Site {
     pub environ: Environ,
     /// Where children come from.
     pub sandbox: Sandbox,
+}
+
+/// What was asked for and what the policies say, before anything of the workspace was looked at.
+#[derive(Debug)]
+pub struct Considered {
+    /// The manifest.
+    pub parsed: Parsed,
+    /// The policies.
+    pub policies: Policies,
+    /// What they say.
+    pub verdict: Verdict,
+}
+
+/// A plan that may be carried out.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The plan, within the bounds of the policies.
+    pub plan: Plan,
+    /// What admits it.
+    pub verdict: Verdict,
+    /// Where those of its secrets are that are the host's own.
+    pub sources: BTreeMap<EnvName, Reference>,
 }
 
 impl Site {
@@ -87,45 +111,63 @@ impl Site {
         })
     }
 
+    /// Reads what `request` asks for, and what the host's policies say to it.
+    ///
+    /// # Errors
+    /// Fails when a policy cannot be relied on, and when there is no such command. That it is refused is a verdict.
+    pub fn consider(&self, request: &RunRequest) -> Result<Considered, Failure> {
+        let policies = Policies::of_host(&self.environ).map_err(Failure::Policy)?;
+        let parsed = self.read_manifest()?;
+        let command = find_command(&parsed, &request.command)?;
+        let asked =
+            Asked { verb: Verb::Run, command: Some(command.id.value.clone()), manifest: Some(parsed.sha256) };
+        let verdict = policies.judge(asked, &self.environ).map_err(Failure::Policy)?;
+        Ok(Considered { parsed, policies, verdict })
+    }
+
     /// Makes the plan of what `request` asks for.
     ///
     /// # Errors
     /// Fails with everything that stands against it, of the first kind that there is: policy, manifest, inputs, host.
     pub fn plan(&self, request: &RunRequest) -> Result<Plan, Failure> {
-        refuse_policy(&self.environ).map_err(Failure::Policy)?;
-        let parsed = self.read_manifest()?;
+        self.admitted(request, self.consider(request)?).map(|admitted| admitted.plan)
+    }
+
+    /// Makes the plan of what was considered, within the bounds of the policies that admit it.
+    ///
+    /// # Errors
+    /// As [`Self::plan`].
+    pub fn admitted(&self, request: &RunRequest, considered: Considered) -> Result<Admitted, Failure> {
+        let Considered { parsed, policies, verdict } = considered;
+        let verdict = verdict.admitted().map_err(Failure::Policy)?;
         let command = find_command(&parsed, &request.command)?;
+        let sources = bind::secrets(command, &policies, &verdict).map_err(Failure::Policy)?;
+        let mut plan = self.made(&parsed, command, request, sources.keys())?;
+        bind::plan(&mut plan, &verdict).map_err(Failure::Policy)?;
+        Ok(Admitted { plan, verdict, sources })
+    }
+
+    /// The plan of `command`, where these secrets are there whatever the environment holds.
+    fn made<'s>(
+        &self,
+        parsed: &Parsed,
+        command: &Command,
+        request: &RunRequest,
+        of_host: impl Iterator<Item = &'s EnvName>,
+    ) -> Result<Plan, Failure> {
         let missing = availability::unavailable(command);
         if missing.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-            return Err(manifest_failure(&parsed, missing));
+            return Err(manifest_failure(parsed, missing));
         }
         let questions = questions::questions(&parsed.manifest, command);
-        let facts = workspace::facts(&questions, &self.workspace, &self.environ, request, &self.sandbox);
-        make::plan(&parsed, command, request, &facts).map_err(|error| match error {
-            PlanError::Manifest(diagnostics) => manifest_failure(&parsed, diagnostics),
+        let mut facts = workspace::facts(&questions, &self.workspace, &self.environ, request, &self.sandbox);
+        facts.secrets.extend(of_host.cloned());
+        make::plan(parsed, command, request, &facts).map_err(|error| match error {
+            PlanError::Manifest(diagnostics) => manifest_failure(parsed, diagnostics),
             PlanError::Inputs(errors) => Failure::Inputs(errors),
             PlanError::Usage { message, help } => Failure::Usage { message, help: Some(help) },
             PlanError::Host(problems) => Failure::Host(problems),
         })
-    }
-}
-
-/// A policy that this version cannot read must not be passed over: it may forbid everything.
-///
-/// # Errors
-/// Says which policy there is.
-pub fn refuse_policy(environ: &Environ) -> Result<(), String> {
-    let named = environ.path("RUNGATE_POLICY");
-    let found = [Some(PathBuf::from(POLICY)), named.clone()]
-        .into_iter()
-        .flatten()
-        .find(|path| path.symlink_metadata().is_ok() || Some(path) == named.as_ref());
-    match found {
-        None => Ok(()),
-        Some(path) => Err(format!(
-            "{} exists, and this version of rungate cannot read host policies yet",
-            path.display()
-        )),
     }
 }
 

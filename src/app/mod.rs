@@ -11,6 +11,7 @@ pub mod identity;
 pub mod init;
 mod journals;
 pub mod load;
+pub mod policy;
 pub mod reconcile;
 pub mod run;
 mod secrets;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::app::check_run::{CLOSE, remote_of};
 use crate::app::failure::{Failure, host};
 use crate::app::folders;
+use crate::app::policy;
 use crate::app::tell::{event_loop, on_a_thread};
 use crate::clock::Timestamp;
 use crate::deliver::closing::{Closing, LastWord, close};
@@ -275,6 +276,7 @@ impl Looker<'_> {
     fn remote(&mut self, planned: &Planned) -> Result<&Remote, &String> {
         let Self { environ, registry, remotes, .. } = self;
         let made = remotes.entry(format!("{} {}", planned.api, planned.repository)).or_insert_with(|| {
+            policy::may_reconcile(&planned.repository, environ)?;
             let remote = remote_of(&planned.repository, environ, registry)?;
             let here = remote.client.host().api();
             if here == planned.api {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use nix::sys::resource::{Resource, getrlimit};
 use tokio::sync::{mpsc, watch};
 
-use crate::app::admit::{self, Consent, SandboxMode};
+use crate::app::admit::{self, Consent, Power, SandboxMode};
 use crate::app::check_run::{self, Publisher, Wanted, Way};
 use crate::app::failure::{Failure, host};
 use crate::app::folders;
 use crate::app::journals::{self, Begun};
-use crate::app::load::Site;
+use crate::app::load::{Admitted, Site};
 use crate::app::reconcile::{self, Looked};
 use crate::app::secrets;
 use crate::app::signals::on_signals;
@@ -104,15 +104,15 @@ fn attempt(
     posted: &mut Posted,
 ) -> Result<Outcome, Failure> {
     let at_once = steps_at_once()?;
-    let plan = site.plan(request)?;
-    let ground = ground(site, &plan, &options.consent)?;
+    let Admitted { plan, verdict, sources } = site.admitted(request, site.consider(request)?)?;
+    let ground = ground(site, &plan, &options.consent, verdict.power(&site.environ))?;
     Sandbox::prepare_process().map_err(|error| {
         host(
             format!("this process cannot be made the reaper of its children: {error}"),
             "use Linux 3.4 or newer",
         )
     })?;
-    let (registry, secrets, mut notes) = secrets::of_plan(&plan, &site.environ);
+    let (registry, secrets, mut notes) = secrets::of_plan(&plan, &sources, &site.environ)?;
     notes.splice(0..0, plan.notes.iter().cloned());
     let about = (plan.repository.as_deref(), plan.sha.as_deref());
     let way = Way::of(options.check_run, about, &site.environ, &registry)?;
@@ -158,15 +158,15 @@ fn attempt(
 }
 
 /// How the steps of `plan` are confined, when they may run at all.
-fn ground(site: &Site, plan: &Plan, consent: &Consent) -> Result<Ground, Failure> {
-    admit::consent(plan, consent, site.environ.in_actions())?;
+fn ground(site: &Site, plan: &Plan, consent: &Consent, power: Power<'_>) -> Result<Ground, Failure> {
+    admit::consent(plan, consent, power)?;
     if consent.mode == SandboxMode::Off {
         return Ok(Ground::Open);
     }
     let host = admit::Host { layers: site.sandbox.layers().clone(), cgroups: Cgroups::of_this_host() };
     // What a run that was killed has left is nobody's but ours to remove.
     let _count = host.cgroups.sweep();
-    let tier = admit::tier(plan, consent, &host)?;
+    let tier = admit::tier(plan, consent, power, &host)?;
     if tier == Tier::None {
         return Ok(Ground::Open);
     }

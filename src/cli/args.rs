@@ -231,7 +231,8 @@ pub(super) enum Deliver {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rungate plan check\n  rungate plan check --format json | jq .fingerprint\n"
+    after_help = "Examples:\n  rungate plan check\n  rungate plan check --format json | jq .fingerprint\n  \
+        rungate plan check --explain          which rule of the host's policy decided\n"
 )]
 pub(super) struct Plan {
     #[command(flatten)]
@@ -241,6 +242,9 @@ pub(super) struct Plan {
     /// A plan for people, or as JSON
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: Format,
+    /// Show what the host's policies say to it, rule by rule, also when they refuse it
+    #[arg(long)]
+    pub(super) explain: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -251,11 +255,15 @@ pub(super) enum Format {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  rungate validate\n  rungate validate --manifest ci/rungate.yml --format json\n"
+    after_help = "Examples:\n  rungate validate\n  rungate validate --manifest ci/rungate.yml --format json\n  \
+        rungate validate --policy /etc/rungate/policy.yml\n"
 )]
 pub(super) struct Validate {
     #[command(flatten)]
     pub(super) place: Place,
+    /// Check this host policy instead of a manifest
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["manifest", "workspace"])]
+    pub(super) policy: Option<PathBuf>,
     /// Diagnostics for people, or as JSON
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: Format,
@@ -373,7 +381,8 @@ pub(super) struct Doctor {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  rungate schema manifest > rungate.schema.json\n")]
+#[command(after_help = "Examples:\n  rungate schema manifest > rungate.schema.json\n  \
+    rungate schema policy > policy.schema.json\n")]
 pub(super) struct Schema {
     /// Which schema
     #[arg(value_name = "NAME")]
@@ -383,4 +392,5 @@ pub(super) struct Schema {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum SchemaName {
     Manifest,
+    Policy,
 }

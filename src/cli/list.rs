@@ -11,6 +11,7 @@ use crate::cli::say::Talk;
 use crate::environ::Environ;
 use crate::manifest::model::{Command, Input, InputKind};
 use crate::manifest::schema as manifest_schema;
+use crate::policy::schema as policy_schema;
 use crate::sandbox::child::Sandbox;
 
 pub(super) fn list(args: List, environ: Environ, talk: Talk) -> Result<Exit, std::io::Error> {
@@ -100,6 +101,7 @@ fn input_json(input: &Input) -> Value {
 pub(super) fn schema(args: &Schema, talk: Talk) -> Result<Exit, std::io::Error> {
     match args.name {
         SchemaName::Manifest => talk.json(&manifest_schema::json())?,
+        SchemaName::Policy => talk.json(&policy_schema::json())?,
     }
     Ok(Exit::Passed)
 }

@@ -1,6 +1,10 @@
 //! `rungate plan`: everything that a run would do.
 
+mod explain;
+
 use std::fmt::Write as _;
+
+use serde_json::json;
 
 use crate::app::load::Site;
 use crate::cli::args::{Format, Plan as PlanArgs, Request};
@@ -20,18 +24,39 @@ pub(super) fn plan(args: PlanArgs, environ: Environ, talk: Talk) -> Result<Exit,
             return Ok(Exit::Usage);
         }
     };
-    let made = Site::new(args.place.workspace, args.place.manifest, environ, Sandbox::of_this_program())
-        .and_then(|site| site.plan(&request));
-    match made {
-        Ok(plan) => {
-            match args.format {
-                Format::Json => talk.json(&serde_json::to_value(&plan)?)?,
-                Format::Human => talk.out(&for_people(&plan))?,
+    let considered =
+        Site::new(args.place.workspace, args.place.manifest, environ, Sandbox::of_this_program())
+            .and_then(|site| site.consider(&request).map(|considered| (site, considered)));
+    let (site, considered) = match considered {
+        Ok(considered) => considered,
+        Err(failure) => return Ok(talk.failure(&failure)),
+    };
+    let verdict = args.explain.then(|| considered.verdict.clone());
+    let made = site.admitted(&request, considered);
+    match args.format {
+        Format::Json => {
+            let mut document = match &made {
+                Ok(admitted) => serde_json::to_value(&admitted.plan)?,
+                Err(_) => json!({}),
+            };
+            if let Some(verdict) = &verdict {
+                document["policy"] = explain::json(verdict);
             }
-            Ok(Exit::Passed)
+            if made.is_ok() || verdict.is_some() {
+                talk.json(&document)?;
+            }
         }
-        Err(failure) => Ok(talk.failure(&failure)),
+        Format::Human => {
+            if let Ok(admitted) = &made {
+                talk.out(&for_people(&admitted.plan))?;
+            }
+            if let Some(verdict) = &verdict {
+                let apart = if made.is_ok() { "\n" } else { "" };
+                talk.out(&format!("{apart}{}", explain::for_people(verdict)))?;
+            }
+        }
     }
+    Ok(made.map_or_else(|failure| talk.failure(&failure), |_| Exit::Passed))
 }
 
 /// The request that was typed.

@@ -204,7 +204,7 @@ impl Talk {
             Failure::Usage { message, help } => self.error(message, help.as_deref()),
             Failure::Undeliverable { message, help } => self.error(message, Some(help)),
             Failure::Policy(_) => {
-                let help = "ask the administrator of this host";
+                let help = "ask the administrator of this host; `rungate plan COMMAND --explain` shows what its policy says";
                 self.error(&failure.to_string(), Some(help));
             }
             Failure::Consent { allow, .. } => {

@@ -82,6 +82,9 @@ pub enum CredentialsError {
     /// The key is not usable.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The host's policy stands in the way, or names an App that is not to be had.
+    #[error("the App of this host is not usable: {0}")]
+    Policy(String),
     /// The token is none.
     #[error("RUNGATE_TOKEN holds characters that no token has")]
     Token,
@@ -109,6 +112,7 @@ impl CredentialsError {
             }
             Self::File { .. } => "check the path, and that the user of the runner can read the file",
             Self::Key(error) => error.remedy(),
+            Self::Policy(_) => "ask the administrator of this host; `rungate doctor` tells more",
             Self::Token => "set it again, as one line",
         }
     }

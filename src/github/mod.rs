@@ -11,6 +11,7 @@ mod exchange;
 pub mod host;
 mod jwt;
 pub mod key;
+pub mod oidc;
 pub mod refusal;
 pub mod repository;
 pub mod token;

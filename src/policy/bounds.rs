@@ -139,8 +139,9 @@ impl Bounds {
     pub fn against_permission(&self, scope: &str, wanted: Permission) -> Option<&Place> {
         let scope = scope.replace('_', "-");
         let granted = |own: &Own| match (own.permissions.value.get(&scope), wanted) {
-            (_, Permission::None) | (Some(Permission::Write), _) => true,
-            (Some(Permission::Read), Permission::Read) => true,
+            (_, Permission::None)
+            | (Some(Permission::Write), _)
+            | (Some(Permission::Read), Permission::Read) => true,
             (_, Permission::Read) => scope == "metadata",
             (_, Permission::Write) => false,
         };

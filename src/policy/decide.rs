@@ -100,7 +100,7 @@ fn judge(policy: &Policy, asked: &Asked, facts: &Facts, bounds: &mut Bounds) -> 
         path: policy.source.path.clone(),
         line: policy.source.position(span.start).line,
     };
-    if policy.facts.value == Basis::Verified && !facts.verified {
+    if policy.facts.value == Basis::Verified && !facts.verified && is_of_this_job(asked.verb) {
         let why = "facts have to be verified, and the job has shown no token that GitHub signed".to_owned();
         let outcome = Outcome::Refused { at: at(policy.facts.span), why };
         return Judgement { looked: Vec::new(), outcome };
@@ -133,6 +133,15 @@ fn judge(policy: &Policy, asked: &Asked, facts: &Facts, bounds: &mut Bounds) -> 
         }
     };
     Judgement { looked, outcome }
+}
+
+/// Whether the ref, the event and the people of this job have to do with it. What is closed by `reconcile` was another
+/// job's, and never passes.
+const fn is_of_this_job(verb: Verb) -> bool {
+    match verb {
+        Verb::Run | Verb::Publish | Verb::Token | Verb::Exec => true,
+        Verb::Reconcile => false,
+    }
 }
 
 /// Why a default that allows does not reach as far as this.
@@ -191,6 +200,9 @@ fn compare(rule: &Rule, asked: &Asked, facts: &Facts) -> (Vec<String>, Vec<(Stri
     }
     if !rule.verbs.contains(&asked.verb) {
         fail(format!("`verbs` does not name `{}`", asked.verb.as_str()));
+    }
+    if !is_of_this_job(asked.verb) {
+        return (against, Vec::new());
     }
     match (&rule.refs, &facts.reference) {
         (None, _) => {}

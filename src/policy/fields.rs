@@ -61,6 +61,8 @@ pub static POLICY: Object = Object {
             "Where repository, ref, event and actor are known from: the job's environment, or a token that GitHub signed.",
         )
         .default("environment"),
+        field("server", Kind::Name(Name::Server), "The only GitHub server that this host works for.")
+            .otherwise("the one that the job's environment names"),
         field("oidc", Kind::Object(&OIDC), "Whose tokens are accepted with `facts: verified`."),
         field("permissions", SCOPES, "The most that a token for scripts, or of `app token`, may do.")
             .otherwise("nothing"),

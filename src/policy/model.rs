@@ -96,6 +96,8 @@ pub struct Policy {
     pub sandbox: Confine,
     /// Where facts have to be from.
     pub facts: Spanned<Basis>,
+    /// The only server that this host works for.
+    pub server: Option<Spanned<String>>,
     /// Whose tokens prove them.
     pub oidc: Oidc,
     /// The most that a token may do, by scope.
@@ -133,7 +135,7 @@ pub struct Confine {
 }
 
 /// Whose tokens are accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Oidc {
     /// Who issues them.
     pub issuer: String,

@@ -96,6 +96,7 @@ fn whole(root: &Node, source: Source, out: &mut Complaints) -> Policy {
         max_timeout: limit(view),
         sandbox: confine(view.object("sandbox"), out),
         facts: spanned(view.spanned_word("facts", &FACTS), Basis::Environment, view),
+        server: view.spanned_text("server"),
         oidc: Oidc {
             issuer: oidc.text("issuer").unwrap_or_default(),
             audience: oidc.text("audience").unwrap_or_default(),
@@ -267,3 +268,6 @@ fn check_further(view: View<'_>, out: &mut Complaints) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What GitHub says about the job, as values for expressions: an allow-list of its variables, and the event.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::environ::Environ;
 use crate::manifest::expression::{GITHUB_PROPERTIES, RUNNER_PROPERTIES};
+use crate::policy::model::{Facts, Fork};
 
 /// Largest event that is read, in bytes.
 const MAX_EVENT: u64 = 8 << 20;
@@ -89,4 +91,81 @@ pub(super) fn runner(environ: &Environ) -> Value {
 /// The text at `path` of the event, when there is one.
 pub(super) fn at<'a>(event: &'a Value, path: &str) -> Option<&'a str> {
     event.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// What the environment says of the job, for a policy. Nobody has proven any of it.
+#[must_use]
+pub fn facts(environ: &Environ) -> Facts {
+    let text = |name| environ.text(name).map(str::to_owned);
+    let mut actors: Vec<String> = text("GITHUB_ACTOR").into_iter().collect();
+    // Who starts a job again acts with the rights of who started it first, so that both count.
+    actors.extend(text("GITHUB_TRIGGERING_ACTOR").filter(|again| !actors.contains(again)));
+    let repository = text("GITHUB_REPOSITORY");
+    let name = text("GITHUB_EVENT_NAME");
+    let fork = fork(name.as_deref(), event(environ).ok().as_ref(), repository.as_deref());
+    Facts {
+        verified: false,
+        repository,
+        reference: text("GITHUB_REF"),
+        event: name,
+        actors,
+        fork,
+        teams: BTreeMap::new(),
+    }
+}
+
+/// Events about a pull request that run its own workflow, or one of the base.
+const OF_PULL_REQUESTS: [&str; 4] =
+    ["pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"];
+
+/// Whether code from a fork may be in a job of the event `name`. Where the event does not tell, nobody knows.
+fn fork(name: Option<&str>, event: Option<&Value>, repository: Option<&str>) -> Fork {
+    let from = |path: &str| match (event.and_then(|event| at(event, path)), repository) {
+        (Some(head), Some(repository)) if head.eq_ignore_ascii_case(repository) => Fork::No,
+        (Some(_), Some(_)) => Fork::Yes,
+        // A fork that was deleted has no name any more.
+        _ => Fork::Unknown,
+    };
+    match name {
+        Some(name) if OF_PULL_REQUESTS.contains(&name) => from("/pull_request/head/repo/full_name"),
+        Some("workflow_run") => from("/workflow_run/head_repository/full_name"),
+        // A comment may be on a pull request, and the event does not say where that comes from.
+        Some("issue_comment") => {
+            let is_issue = event.is_some_and(|event| {
+                event.get("issue").is_some_and(|issue| issue.get("pull_request").is_none())
+            });
+            if is_issue { Fork::No } else { Fork::Unknown }
+        }
+        // Whatever the event is called: a pull request in it is one.
+        _ if event.is_some_and(|event| event.get("pull_request").is_some()) => {
+            from("/pull_request/head/repo/full_name")
+        }
+        _ => Fork::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn code_from_a_fork_is_seen_and_what_is_not_known_is_not_taken_for_none() {
+        let head = |name: Value| json!({"pull_request": {"head": {"repo": {"full_name": name}}}});
+        let of = |name: &str, event: &Value| fork(Some(name), Some(event), Some("acme/widgets"));
+        assert_eq!(of("pull_request", &head(json!("Acme/Widgets"))), Fork::No);
+        assert_eq!(of("pull_request", &head(json!("evil/widgets"))), Fork::Yes);
+        assert_eq!(of("pull_request", &head(Value::Null)), Fork::Unknown);
+        assert_eq!(of("pull_request_target", &json!({})), Fork::Unknown);
+        assert_eq!(of("push", &head(json!("evil/widgets"))), Fork::Yes);
+        assert_eq!(of("push", &json!({"after": "x"})), Fork::No);
+        assert_eq!(
+            of("workflow_run", &json!({"workflow_run": {"head_repository": {"full_name": "evil/x"}}})),
+            Fork::Yes
+        );
+        assert_eq!(of("issue_comment", &json!({"issue": {"number": 1}})), Fork::No);
+        assert_eq!(of("issue_comment", &json!({"issue": {"pull_request": {}}})), Fork::Unknown);
+        assert_eq!(fork(Some("pull_request"), None, Some("acme/widgets")), Fork::Unknown);
+        assert_eq!(fork(None, None, None), Fork::No);
+    }
 }

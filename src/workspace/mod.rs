@@ -5,11 +5,12 @@ pub mod collect;
 pub mod files;
 mod git;
 mod git_folders;
-mod github;
+pub mod github;
 pub mod interpreters;
 mod readable;
 pub mod sources;
 pub mod survey;
+pub mod trusted;
 pub mod writable;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,7 +14,11 @@ use crate::sandbox::layout::is_system;
 const NEVER: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/var/run"];
 
 /// Variables that name what only rungate and the runner may see.
-const OURS: [&str; 3] = ["RUNGATE_STATE_DIR", "RUNGATE_APP_PRIVATE_KEY_FILE", "GITHUB_EVENT_PATH"];
+const OURS: [&str; 4] =
+    ["RUNGATE_STATE_DIR", "RUNGATE_APP_PRIVATE_KEY_FILE", "GITHUB_EVENT_PATH", "CREDENTIALS_DIRECTORY"];
+
+/// Where the administrator keeps the host's policy, and keys beside it.
+const ADMINISTRATORS: &str = "/etc/rungate";
 
 /// What `path` is on the host: absolute, without links. Nothing where every step sees it anyway.
 ///
@@ -43,7 +47,8 @@ pub(super) fn resolve(
     if NEVER.iter().any(|never| real.starts_with(never)) {
         return refused("processes, devices and sockets of the host are never shown");
     }
-    let ours = OURS.iter().filter_map(|name| environ.path(name)?.canonicalize().ok());
+    let ours = OURS.iter().filter_map(|name| environ.path(name));
+    let ours = ours.chain([PathBuf::from(ADMINISTRATORS)]).filter_map(|path| path.canonicalize().ok());
     if ours.into_iter().any(|own| own.starts_with(&real) || real.starts_with(&own)) {
         return refused("what belongs to the job or to rungate is never shown");
     }

@@ -25,6 +25,7 @@ mod install;
 mod layering;
 mod namespaces;
 mod place;
+mod policy;
 mod reports;
 mod run;
 mod sandbox;

@@ -10,6 +10,7 @@ use crate::app::check_run::{CLOSE, Wanted, Way, job, on_signals, preview};
 use crate::app::failure::Failure;
 use crate::app::folders;
 use crate::app::journals::{self, Stored};
+use crate::app::policy;
 use crate::app::tell::event_loop;
 use crate::deliver::compose::{Job, Subject};
 use crate::deliver::outbox::Outbox;
@@ -18,6 +19,7 @@ use crate::deliver::remote::Remote;
 use crate::environ::Environ;
 use crate::id::RunId;
 use crate::journal::file::{Journal, JournalError};
+use crate::policy::model::{Asked, Verb};
 use crate::record::Record;
 use crate::record::delivery::{Delivered, Delivery};
 
@@ -119,6 +121,8 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
         return untouched(record.delivery);
     }
     let about = (record.repository.as_deref(), record.sha.as_deref());
+    let asked = Asked { command: Some(record.command.clone()), ..Asked::plain(Verb::Publish) };
+    policy::allow(asked, about.0, environ).map_err(Failure::Policy)?;
     let (Way::Remote(remote), Some(mut subject)) =
         (Way::of(Wanted::On, about, environ, &registry)?, Subject::of(&record))
     else {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::app::check_run::{CLOSE, client_of};
 use crate::app::failure::Failure;
 use crate::app::folders;
+use crate::app::policy;
 use crate::app::reconcile::PATIENCE;
 use crate::app::tell::event_loop;
 use crate::clock::Timestamp;
@@ -79,6 +80,7 @@ pub fn reconcile(question: &Question, environ: &Environ) -> Result<Found, Remote
         message: error.to_string(),
         help: Some("name it with --repo OWNER/NAME".to_owned()),
     })?;
+    policy::may_reconcile(&repository.to_string(), environ).map_err(Failure::Policy)?;
     let made = |permission: &str, access| {
         let permissions = [(permission.to_owned(), access)].into();
         let scope = Scope { repository: repository.clone(), permissions };

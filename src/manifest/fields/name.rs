@@ -42,6 +42,8 @@ pub enum Name {
     HostPath,
     /// The address of a server that issues tokens.
     Issuer,
+    /// The bare name of a GitHub server.
+    Server,
 }
 
 /// Why a name is refused.
@@ -84,6 +86,7 @@ impl Name {
             Self::SecretReference => "a reference to a secret: `file:/PATH` or `systemd:NAME`",
             Self::AppId => "the client id or the number of a GitHub App",
             Self::HostPath => "an absolute path without `.`, `..` and double slashes",
+            Self::Server => "the bare name of a server, such as `github.com` or `octo.ghe.com`",
             Self::Issuer => "the https address of a server, without query and without a slash at its end",
         }
     }
@@ -111,6 +114,7 @@ impl Name {
             Self::SecretReference => "^[a-z][a-z0-9-]{0,31}:[\\x21-\\x7e]+$",
             Self::AppId => "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
             Self::HostPath => "^/([^/\\x00-\\x1f]+(/[^/\\x00-\\x1f]+)*)?$",
+            Self::Server => "^[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?$",
             Self::Issuer => "^https?://[A-Za-z0-9.:\\[\\]-]+(/[A-Za-z0-9._~-]+)*$",
         }
     }
@@ -136,13 +140,12 @@ impl Name {
                     && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
             }
             Self::Actor => is_actor(text),
-            Self::Digest => {
-                text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            }
+            Self::Digest => is_digest(text),
             Self::SecretReference => is_secret_reference(text),
             Self::AppId => is_word(text, b"._-"),
             Self::HostPath => is_host_path(text),
             Self::Issuer => is_issuer(text),
+            Self::Server => is_server(text),
         };
         if !valid {
             let help = match self {
@@ -150,7 +153,7 @@ impl Name {
                 Self::GitRef if is_reference(&format!("refs/heads/{text}")) => {
                     Some(format!("refs/heads/{text}"))
                 }
-                Self::Digest => Some(text.to_ascii_lowercase()).filter(|lower| self.check(lower).is_ok()),
+                Self::Digest => Some(text.to_ascii_lowercase()).filter(|lower| is_digest(lower)),
                 _ => None,
             };
             let why = format!("is not {}", self.expected());
@@ -175,6 +178,10 @@ fn is_word(text: &str, more: &[u8]) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.len() <= 100
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn is_repository(text: &str) -> bool {
@@ -219,6 +226,14 @@ fn is_secret_reference(text: &str) -> bool {
 fn is_host_path(text: &str) -> bool {
     let inside = |rest: &str| rest.split('/').all(|part| !matches!(part, "" | "." | ".."));
     text == "/" || text.strip_prefix('/').is_some_and(|rest| inside(rest) && !rest.contains(char::is_control))
+}
+
+fn is_server(text: &str) -> bool {
+    let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.len() <= 253
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
 /// An issuer is compared letter by letter with what a token says, so that it has one form only.
