@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::finding::test::Test;
 use crate::finding::{Finding, Reporter};
 use crate::id::{RunId, StepKey};
+use crate::record::artifact::ArtifactRecord;
 use crate::record::delivery::Delivery;
 use crate::record::{GateResult, Record, StepRecord};
 
@@ -154,6 +155,23 @@ pub enum RunEvent {
         /// Why, in words.
         reason: String,
     },
+    /// An artifact was kept, or was not.
+    Artifact {
+        /// When.
+        at: Timestamp,
+        /// All about it.
+        artifact: Box<ArtifactRecord>,
+    },
+    /// An artifact is on its way. For people, not for `events.jsonl`.
+    #[serde(skip)]
+    Uploading {
+        /// Its name.
+        name: String,
+        /// Bytes of its archive that have arrived.
+        sent: u64,
+        /// Bytes of its files.
+        of: u64,
+    },
     /// The gates have judged.
     Judged {
         /// When.
@@ -165,6 +183,11 @@ pub enum RunEvent {
     RunFinished {
         /// The record.
         record: Box<Record>,
+    },
+    /// The artifacts were delivered, or could not be.
+    Uploaded {
+        /// All of them, with what became of each.
+        artifacts: Vec<ArtifactRecord>,
     },
     /// GitHub was told, or could not be.
     Delivered {

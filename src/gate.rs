@@ -3,6 +3,7 @@
 //! Pure, and deaf to how things are shown: it reads how the steps ended and what its tally has counted, and nothing else.
 //! It fails closed: what was not judged has not passed.
 
+pub mod artifacts;
 pub mod tally;
 
 use crate::finding::baseline::Entry;

@@ -26,6 +26,7 @@ pub mod plan;
 
 // Floor 3: one outside thing each.
 pub mod append;
+pub mod archive;
 pub mod gate;
 pub mod http;
 pub mod sandbox;

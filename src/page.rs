@@ -214,13 +214,21 @@ impl<'a> Page<'a> {
         if record.artifacts.is_empty() {
             return;
         }
-        self.section("\n### Artifacts\n\n| Name | Files | Bytes | SHA-256 |\n|---|---:|---:|---|");
+        self.section("\n### Artifacts\n\n| Name | Files | Bytes | SHA-256 | |\n|---|---:|---:|---|---|");
         for artifact in &record.artifacts {
-            let name = self.cell(&artifact.name);
-            self.line(&format!(
-                "| {name} | {} | {} | `{}` |",
-                artifact.files, artifact.bytes, artifact.sha256
-            ));
+            let mut name = self.cell(&artifact.name);
+            if let Some(url) = &artifact.delivery.url {
+                // The address is made of our words and of numbers.
+                name = format!("[{name}]({url})");
+            }
+            let row = [
+                name,
+                artifact.files.to_string(),
+                artifact.bytes.to_string(),
+                words::digest(artifact).map(|digest| format!("`{digest}`")).unwrap_or_default(),
+                self.cell(&words::artifact(artifact)),
+            ];
+            self.line(&format!("| {} |", row.join(" | ")));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The record of a run: what `record.json` says. Nouns only; `report` writes it.
 
+pub mod artifact;
 pub mod delivery;
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::finding::Counts;
 use crate::finding::baseline::Entry;
 use crate::id::{CommandId, RunId, Sha256, StepId, StepKey};
+use crate::record::artifact::ArtifactRecord;
 use crate::record::delivery::{CheckRunPlan, Delivery};
 
 /// Version of the record's form.
@@ -293,19 +295,6 @@ impl Tests {
     }
 }
 
-/// One artifact in a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArtifactRecord {
-    /// Its name.
-    pub name: String,
-    /// Number of files.
-    pub files: u64,
-    /// Their size together.
-    pub bytes: u64,
-    /// Digest of the archive.
-    pub sha256: Sha256,
-}
-
 /// What `record.json` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -351,7 +340,7 @@ pub struct Record {
     pub filtered: u64,
     /// Tests that were counted.
     pub tests: Tests,
-    /// What was kept.
+    /// What was kept of what it made.
     pub artifacts: Vec<ArtifactRecord>,
     /// What its check run is to be.
     pub check_run: CheckRunPlan,

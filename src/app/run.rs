@@ -25,15 +25,17 @@ use crate::finding::Counts;
 use crate::gate::{self, Ended, Verdict};
 use crate::id::RunId;
 use crate::plan::model::Plan;
+use crate::record::artifact::ArtifactRecord;
 use crate::record::delivery::{Delivered, Delivery};
 use crate::record::{self, Conclusion, Record, StepRecord, Tests};
 use crate::report::terminal::Terminal;
 use crate::report::{Report, View};
 use crate::request::RunRequest;
+use crate::run::artifacts;
 use crate::run::concurrency::{self, Held, LockError};
 use crate::run::confine::{Confined, Ground};
 use crate::run::dispatcher::{self, Host};
-use crate::run::stop::{Stopped, Stopper, Why};
+use crate::run::stop::{Stopped, Stopper, Urgency, Why};
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
@@ -314,7 +316,7 @@ impl Making<'_> {
         };
         let _ = events.send(begun).await;
         let _held = self.hold(&mut stopped, events).await?;
-        let finished = dispatcher::run(self.plan, &self.host, (stop, stopped), events.clone()).await;
+        let finished = dispatcher::run(self.plan, &self.host, (stop, stopped.clone()), events.clone()).await;
         let ended = match finished.stopped {
             None | Some(Why::FailFast) => Ended::Normally,
             Some(Why::Asked) => Ended::Cancelled,
@@ -325,10 +327,19 @@ impl Making<'_> {
             let _ = events.send(RunEvent::Finding { finding: Box::new(finding.clone()) }).await;
         }
         let verdict = gate::judge(self.plan, &finished.steps, &finished.tally, ended);
+        let so_far = (&finished.context, verdict.conclusion);
+        let artifacts = artifacts::keep(self.plan, &self.host, so_far, stopped.clone(), events).await;
+        let mut verdict = gate::artifacts::with_artifacts(verdict, &artifacts);
+        // Who asks while files are copied still asks in time; that artifacts are missing then is no verdict.
+        let asked = *stopped.borrow();
+        if ended == Ended::Normally && asked.urgency > Urgency::Go && asked.why == Why::Asked {
+            verdict.conclusion = Conclusion::Cancelled;
+        }
         let _ = events.send(RunEvent::Judged { at: Timestamp::now(), gates: verdict.gates.clone() }).await;
         let trouble = finished.trouble;
         let filtered = finished.filtered;
-        let record = Record { filtered, ..self.record(finished.steps, verdict, notices.len() as u64) };
+        let record =
+            Record { filtered, ..self.record(finished.steps, verdict, notices.len() as u64, artifacts) };
         let _ = events.send(RunEvent::RunFinished { record: Box::new(record.clone()) }).await;
         Ok((record, trouble))
     }
@@ -359,7 +370,13 @@ impl Making<'_> {
     }
 
     /// The record. `notices` are findings of no step, which are notices all.
-    fn record(self, steps: Vec<StepRecord>, verdict: Verdict, notices: u64) -> Record {
+    fn record(
+        self,
+        steps: Vec<StepRecord>,
+        verdict: Verdict,
+        notices: u64,
+        artifacts: Vec<ArtifactRecord>,
+    ) -> Record {
         let mut counts = Counts { notice: notices, ..Counts::default() };
         for step in &steps {
             counts.failure += step.counts.failure;
@@ -390,7 +407,7 @@ impl Making<'_> {
             suppressed,
             filtered: 0,
             tests,
-            artifacts: Vec::new(),
+            artifacts,
             check_run: check_run::plan_of(self.plan, &self.host.environ),
             delivery: self.delivery,
             audit: "none".into(),

@@ -18,9 +18,6 @@ pub fn unavailable(command: &Command) -> Vec<Diagnostic> {
     for step in &command.steps {
         in_step(step, &mut found);
     }
-    if let Some(first) = command.artifacts.first() {
-        found.push(missing(first.span, "`artifacts`", "upload the files in a later step of the workflow"));
-    }
     in_report(&command.report, &mut found);
     found.sort_by_key(|diagnostic| diagnostic.span);
     found

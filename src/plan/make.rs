@@ -106,6 +106,7 @@ pub fn plan(
     making.check_hashes();
     let steps = steps::plan(&mut making);
     let concurrency = making.concurrency();
+    let artifacts = making.artifacts();
     let name = command.name.clone().unwrap_or_else(|| command.id.value.to_string());
     let check_name = match &command.report.check_name {
         Some(template) => making.now(template, &BTreeMap::new()).unwrap_or_default(),
@@ -152,6 +153,7 @@ pub fn plan(
         concurrency,
         gates: gates(&command.gates, &ids, facts),
         suppressions: suppressions(parsed, &facts.today),
+        artifacts,
         diff: facts.diff.clone().map(Arc::new),
         report: ReportPlan {
             summary: command.report.summary.clone(),

@@ -3,6 +3,7 @@
 //! Owns inputs, expressions' values, the graph, matrices and what every process will be given. It is pure: what it must
 //! know of the outside is asked for first, as [`facts::Questions`], and comes back as [`facts::Facts`].
 
+pub mod artifacts;
 pub mod confine;
 pub mod diff;
 pub mod evaluate;

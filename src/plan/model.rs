@@ -14,6 +14,7 @@ use crate::manifest::expression::{Expr, Template};
 use crate::manifest::model::{
     FilterMode, Network, OnMissing, Parser, Requirement, Retry, Shell, SummarySection, TestLimits, as_seconds,
 };
+use crate::plan::artifacts::ArtifactsPlan;
 use crate::plan::diff::Diff;
 use crate::record::ManifestRef;
 
@@ -65,6 +66,8 @@ pub struct Plan {
     /// What has changed since the base, or why that is not known. Absent where no filter asks.
     #[serde(skip)]
     pub diff: Option<Arc<Result<Diff, String>>>,
+    /// What is kept of what it makes.
+    pub artifacts: ArtifactsPlan,
     /// How it is shown.
     pub report: ReportPlan,
     /// The contexts whose values are known, for expressions that wait for steps. Not printed: `github` may be large.

@@ -77,6 +77,8 @@ fn expressions<'a>(manifest: &'a Manifest, command: &'a Command) -> Vec<&'a Expr
     templates.extend(manifest.env.iter().chain(&command.env).map(|entry| &entry.value));
     templates.extend(command.concurrency.iter().map(|concurrency| &concurrency.group));
     templates.extend(command.report.check_name.iter());
+    let artifacts = command.artifacts.iter();
+    templates.extend(artifacts.flat_map(|artifact| std::iter::once(&artifact.name).chain(&artifact.path)));
     let mut exprs = Vec::new();
     for step in &command.steps {
         templates.extend(step.name.iter());

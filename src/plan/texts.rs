@@ -66,7 +66,7 @@ impl Making<'_> {
     }
 
     /// `template` with everything that is known already; as it is when it depends on the run.
-    fn text(&mut self, template: &Template, matrix: &BTreeMap<String, Value>) -> Option<Text> {
+    pub(super) fn text(&mut self, template: &Template, matrix: &BTreeMap<String, Value>) -> Option<Text> {
         if !template.exprs().all(evaluate::is_static) {
             return Some(Text::Later(template.clone()));
         }

@@ -34,6 +34,8 @@ pub struct Stream {
     key: Option<Key>,
     /// Whether the last byte that was passed on was a covered one, so that its mark stands already.
     marked: bool,
+    /// Whether anything secret was in the bytes so far.
+    has_found: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -65,6 +67,7 @@ impl Stream {
             token: None,
             key: None,
             marked: false,
+            has_found: false,
         }
     }
 
@@ -79,6 +82,12 @@ impl Stream {
             let certain = self.certain();
             self.pass_on(certain, out);
         }
+    }
+
+    /// Whether anything secret was in the bytes since the begin, or since the last [`Stream::finish`].
+    #[must_use]
+    pub const fn has_found(&self) -> bool {
+        self.has_found
     }
 
     /// Appends the rest to `out`. The stream can be used again, for bytes that do not continue those before.
@@ -192,6 +201,7 @@ impl Stream {
         if start >= end {
             return;
         }
+        self.has_found = true;
         let mut range = (start, end);
         while let Some(&(last_start, last_end)) = self.covered.last() {
             if last_end < range.0 {

@@ -11,8 +11,7 @@ use std::time::Duration;
 use crate::clock::readable;
 use crate::finding::test::{Test, TestOutcome};
 use crate::finding::{Finding, Level};
-use crate::page::words::cut;
-use crate::page::words::{counted, outcome};
+use crate::page::words::{artifact as artifact_words, counted, cut, digest, outcome};
 use crate::record::{Record, SandboxReport, StepRecord};
 use crate::redact::terminal::is_invisible;
 use crate::workspace::sources::Sources;
@@ -319,16 +318,30 @@ impl Page {
             return;
         }
         self.heading("Artifacts");
-        self.text("<table>\n<tr><th>Name</th><th class=\"n\">Files</th><th class=\"n\">Bytes</th><th>SHA-256</th></tr>\n");
+        self.text(
+            "<table>\n<tr><th>Name</th><th class=\"n\">Files</th><th class=\"n\">Bytes</th><th>SHA-256</th><th></th></tr>\n",
+        );
         for artifact in &record.artifacts {
+            let name = escaped(&artifact.name);
+            let name = match &artifact.delivery.url {
+                Some(url) => format!("<a href=\"{}\">{name}</a>", escaped(url)),
+                None => name,
+            };
+            let digest = digest(artifact).map(|digest| digest.to_string()).unwrap_or_default();
             let _ = writeln!(
                 self.0,
-                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td><code>{}</code></td></tr>",
-                escaped(&artifact.name),
+                "<tr><td>{name}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td><code>{digest}</code></td><td>{}</td></tr>",
                 artifact.files,
                 artifact.bytes,
-                artifact.sha256
+                escaped(&artifact_words(artifact)),
             );
+            for left_out in &artifact.left_out {
+                let _ = writeln!(
+                    self.0,
+                    "<tr><td></td><td colspan=\"4\">left out: {}</td></tr>",
+                    escaped(left_out)
+                );
+            }
         }
         self.text("</table>\n");
     }

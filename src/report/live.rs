@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::clock::readable;
 use crate::id::StepKey;
+use crate::page::words::size;
 use crate::record::StepRecord;
 use crate::report::theme::{Paint, Theme, one_line, pad};
 use crate::report::words::{most_name, step_line};
@@ -29,6 +30,7 @@ pub(super) struct Block {
     steps: BTreeMap<StepKey, State>,
     order: Vec<StepKey>,
     waiting_for: Option<String>,
+    uploading: Option<(String, u64, u64)>,
     drawn: usize,
     tick: usize,
 }
@@ -36,11 +38,16 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn new(keys: &[StepKey]) -> Self {
         let steps = keys.iter().map(|key| (key.clone(), State::Waiting)).collect();
-        Self { steps, order: keys.to_vec(), waiting_for: None, drawn: 0, tick: 0 }
+        Self { steps, order: keys.to_vec(), waiting_for: None, uploading: None, drawn: 0, tick: 0 }
     }
 
     pub(super) fn waiting_for(&mut self, group: &str) {
         self.waiting_for = Some(group.to_owned());
+    }
+
+    /// An artifact of `of` bytes is on its way, and its archive has `sent` bytes so far.
+    pub(super) fn uploading(&mut self, name: &str, sent: u64, of: u64) {
+        self.uploading = Some((name.to_owned(), sent, of));
     }
 
     pub(super) fn started(&mut self, key: &StepKey, attempt: u32) {
@@ -87,6 +94,12 @@ impl Block {
         if let Some(group) = &self.waiting_for {
             let spinner = theme.spinner(self.tick);
             let line = format!("  {spinner} waiting for another run of the group {}", one_line(group));
+            lines.push(theme.fit(&line, width));
+        }
+        if let Some((name, sent, of)) = &self.uploading {
+            let spinner = theme.spinner(self.tick);
+            let (name, sent, of) = (one_line(name), size(*sent), size(*of));
+            let line = format!("  {spinner} uploading {name}: {sent} sent, {of} of files");
             lines.push(theme.fit(&line, width));
         }
         self.drawn = lines.len();

@@ -13,6 +13,7 @@ use crate::finding::{Finding, Reporter};
 use crate::manifest::model::SummarySection;
 use crate::plan::model::Plan;
 use crate::record::Record;
+use crate::record::artifact::ArtifactRecord;
 use crate::record::delivery::Delivery;
 use crate::redact::Registry;
 use crate::redact::writer::Writer;
@@ -75,7 +76,7 @@ impl RecordFolder {
     /// Writes down `event`. The first error is kept until [`RecordFolder::finish`]: a full disk must not stop a run.
     pub fn event(&mut self, event: &RunEvent) {
         match event {
-            RunEvent::StepOutput { .. } => return,
+            RunEvent::StepOutput { .. } | RunEvent::Uploading { .. } => return,
             RunEvent::Tests { key, tests } => return self.tests.push((key.to_string(), tests.clone())),
             _ => {}
         }
@@ -99,6 +100,7 @@ impl RecordFolder {
                 self.close(record);
                 self.record = Some(record.clone());
             }
+            RunEvent::Uploaded { artifacts } => self.uploaded(artifacts),
             RunEvent::Delivered { delivery } => self.delivered(delivery),
             // What is slow to come should be on disk soon; findings come by the thousand and follow one of these.
             _ => {
@@ -166,15 +168,7 @@ impl RecordFolder {
                 sarif::write(out, &self.rules, Some(record), || read(&findings))
             }),
             self.replace("junit.xml", |out| junit::write(out, record, &self.kept, &self.registry)),
-            self.replace("summary.md", |out| {
-                let page = summary::of(record, &self.kept, &self.sections, &self.registry);
-                out.write_all(summary::with_own(page, &self.own_summaries(record)).as_bytes())
-            }),
-            self.replace("report.html", |out| {
-                let content = html::Content { record, tests: &self.tests, workspace: &self.workspace };
-                let page = html::of(&content, read(&self.folder.join(FINDINGS))?)?;
-                out.write_all(page.as_bytes())
-            }),
+            self.pages(record),
             self.write_record(record),
         ];
         for result in reports {
@@ -186,12 +180,36 @@ impl RecordFolder {
         rewrite(&self.folder, &self.registry, record)
     }
 
+    /// What people read.
+    fn pages(&self, record: &Record) -> io::Result<()> {
+        self.replace("summary.md", |out| {
+            let page = summary::of(record, &self.kept, &self.sections, &self.registry);
+            out.write_all(summary::with_own(page, &self.own_summaries(record)).as_bytes())
+        })?;
+        self.replace("report.html", |out| {
+            let content = html::Content { record, tests: &self.tests, workspace: &self.workspace };
+            let page = html::of(&content, read(&self.folder.join(FINDINGS))?)?;
+            out.write_all(page.as_bytes())
+        })
+    }
+
+    /// Adds to the record, and to what people read, what became of its artifacts.
+    fn uploaded(&mut self, artifacts: &[ArtifactRecord]) {
+        if let Some(mut record) = self.record.take() {
+            record.artifacts = artifacts.to_vec();
+            let written = self.write_record(&record).and_then(|()| self.pages(&record));
+            self.note(written);
+            self.record = Some(record);
+        }
+    }
+
     /// Adds to the record what became of its delivery.
     fn delivered(&mut self, delivery: &Delivery) {
         if let Some(mut record) = self.record.take() {
             record.delivery = delivery.clone();
             let written = self.write_record(&record);
             self.note(written);
+            self.record = Some(record);
         }
     }
 

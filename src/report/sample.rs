@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::clock::Timestamp;
 use crate::finding::{Counts, Finding, Level, Location};
 use crate::id::{RunId, Sha256, StepKey};
-use crate::manifest::model::SummarySection;
+use crate::manifest::model::{Archive, SummarySection};
+use crate::record::artifact::{ArtifactDelivery, ArtifactRecord, ArtifactState, Packing};
 use crate::record::delivery::{CheckRunPlan, Delivery};
 use crate::record::{
-    ArtifactRecord, Conclusion, GateResult, LeftOut, ManifestRef, Outcome, Record, SCHEMA, SandboxReport,
-    Skip, StepRecord, Tests,
+    Conclusion, GateResult, LeftOut, ManifestRef, Outcome, Record, SCHEMA, SandboxReport, Skip, StepRecord,
+    Tests,
 };
 use crate::report::kept::Kept;
 
@@ -94,9 +95,22 @@ pub(super) fn record() -> Record {
         tests: Tests { passed: 7, failed: 1, skipped: 2 },
         artifacts: vec![ArtifactRecord {
             name: "report".into(),
+            state: ArtifactState::Kept,
+            reason: None,
             files: 2,
             bytes: 99,
-            sha256: Sha256::of(b""),
+            manifest_sha256: Some(Sha256::of(b"list")),
+            left_out: vec!["b/x is a FIFO".into()],
+            left_out_count: 1,
+            packing: Packing {
+                archive: Archive::Zip,
+                compression_level: 6,
+                retention_days: None,
+                overwrite: false,
+            },
+            size: None,
+            sha256: Some(Sha256::of(b"archive")),
+            delivery: ArtifactDelivery::default(),
         }],
         check_run: CheckRunPlan {
             name: "rehydrate".into(),

@@ -129,9 +129,9 @@ mod tests {
 
         ### Artifacts
 
-        | Name | Files | Bytes | SHA-256 |
-        |---|---:|---:|---|
-        | report | 2 | 99 | `e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` |
+        | Name | Files | Bytes | SHA-256 | |
+        |---|---:|---:|---|---|
+        | report | 2 | 99 | `0eb3e36bfb24dcd9bb1d1bece1531216b59539a8fde17ee80224af0653c92aa3` | 1 left out |
 
         ### Slowest steps
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::readable;
 use crate::event::RunEvent;
 use crate::id::StepKey;
+use crate::record::artifact::ArtifactRecord;
 use crate::record::delivery::{Delivered, Delivery};
 use crate::record::{Record, StepRecord};
 use crate::redact::{Registry, guard};
@@ -68,7 +69,10 @@ impl Terminal {
     /// Shows `event`. Everything that is shown of the record on disk must be there by now.
     pub fn event(&mut self, event: &RunEvent) {
         if self.view.format == Format::Jsonl
-            && !matches!(event, RunEvent::StepOutput { .. } | RunEvent::Tests { .. })
+            && !matches!(
+                event,
+                RunEvent::StepOutput { .. } | RunEvent::Tests { .. } | RunEvent::Uploading { .. }
+            )
             && let Ok(line) = serde_json::to_string(event)
         {
             self.out.json(&format!("{line}\n"));
@@ -88,8 +92,24 @@ impl Terminal {
                 Format::Json => self.finished = Some(record.clone()),
                 Format::Jsonl => {}
             },
+            RunEvent::Uploaded { artifacts } => self.uploaded(artifacts),
             RunEvent::Delivered { delivery } => self.delivered(delivery),
             _ => {}
+        }
+    }
+
+    fn uploaded(&mut self, artifacts: &[ArtifactRecord]) {
+        if let Some(record) = &mut self.finished {
+            record.artifacts = artifacts.to_vec();
+        }
+        if self.view.format != Format::Human {
+            return;
+        }
+        for artifact in artifacts {
+            if let Some(url) = &artifact.delivery.url {
+                let text = format!("artifact {}: {}\n", one_line(&artifact.name), one_line(url));
+                if self.view.result_aside { self.err.say(&text) } else { self.out.say(&text) }
+            }
         }
     }
 
@@ -165,7 +185,15 @@ impl Terminal {
                 self.block = Block::new(&[]);
                 return;
             }
+            RunEvent::Uploading { name, sent, of } => self.block.uploading(name, *sent, *of),
+            RunEvent::Uploaded { .. } => {
+                let erase = self.block.erase();
+                self.err.raw(&erase);
+                self.block = Block::new(&[]);
+                return;
+            }
             RunEvent::StepRetry { .. }
+            | RunEvent::Artifact { .. }
             | RunEvent::Finding { .. }
             | RunEvent::FindingAgain { .. }
             | RunEvent::FindingSuppressed { .. }
@@ -244,7 +272,12 @@ impl Terminal {
             }
             RunEvent::StepFinished { step, .. } => return self.end(step),
             RunEvent::CancelRequested { reason, .. } => format!("rungate: stopping: {}\n", one_line(reason)),
-            RunEvent::Finding { .. }
+            RunEvent::Artifact { artifact, .. } => {
+                format!("rungate: artifact {}\n", words::artifact_line(artifact))
+            }
+            RunEvent::Uploading { .. }
+            | RunEvent::Uploaded { .. }
+            | RunEvent::Finding { .. }
             | RunEvent::FindingAgain { .. }
             | RunEvent::FindingSuppressed { .. }
             | RunEvent::Tests { .. }

@@ -8,7 +8,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::clock::readable;
 use crate::finding::Finding;
-use crate::page::words::{counted, outcome, place};
+use crate::page::words::{self, counted, outcome, place, size};
+use crate::record::artifact::{ArtifactRecord, ArtifactState, Uploaded};
 use crate::record::{Record, StepRecord};
 use crate::report::theme::{Paint, Theme, one_line, pad, wrap};
 
@@ -66,6 +67,7 @@ pub(super) fn result(record: &Record, worst: &Worst, folder: &Path, theme: Theme
             let _ = writeln!(text, "    {}", wrap(&one_line(&gone), 4, width));
         }
     }
+    artifacts(record, theme, width, &mut text);
     text.push('\n');
     for note in &record.notes {
         let _ = writeln!(text, "note: {}", wrap(&one_line(note), 6, width));
@@ -75,6 +77,40 @@ pub(super) fn result(record: &Record, worst: &Worst, folder: &Path, theme: Theme
     let took = readable(record.finished_at.since(record.started_at));
     let _ = writeln!(text, "\n{} {} in {took}", theme.conclusion(record.conclusion), one_line(&record.name));
     text
+}
+
+/// What was kept, and what of it was left out.
+fn artifacts(record: &Record, theme: Theme, width: usize, text: &mut String) {
+    if record.artifacts.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", theme.paint(Paint::Bold, "artifacts"));
+    for artifact in &record.artifacts {
+        let good = artifact.state != ArtifactState::Refused && artifact.delivery.state != Uploaded::Failed;
+        let line = wrap(&artifact_line(artifact), 4, width);
+        let _ = writeln!(text, "  {} {line}", theme.passed_mark(good));
+        for left_out in &artifact.left_out {
+            let _ = writeln!(text, "    {}", wrap(&format!("left out: {}", one_line(left_out)), 6, width));
+        }
+        let more = artifact.left_out_count.saturating_sub(artifact.left_out.len() as u64);
+        if more > 0 {
+            let _ = writeln!(text, "    and {more} more");
+        }
+    }
+}
+
+/// One artifact in one line.
+pub(super) fn artifact_line(artifact: &ArtifactRecord) -> String {
+    let mut line = one_line(&artifact.name);
+    if artifact.state == ArtifactState::Kept {
+        let plural = if artifact.files == 1 { "" } else { "s" };
+        let _ = write!(line, ": {} file{plural}, {}", artifact.files, size(artifact.bytes));
+    }
+    let words = words::artifact(artifact);
+    if !words.is_empty() {
+        let _ = write!(line, ": {}", one_line(&words));
+    }
+    line
 }
 
 /// Columns that the names of steps may have, so that as many are left for what happened.
@@ -205,6 +241,10 @@ mod tests {
         gates
           XX steps: schema failed
           ok data: no failures
+
+        artifacts
+          ok report: 2 files, 99 bytes: 1 left out
+            left out: b/x is a FIFO
 
         note: the working tree is not the head commit
         sandbox: tier none

@@ -64,6 +64,8 @@ pub struct Finished<'p> {
     pub filtered: u64,
     /// The steps, in the plan's order.
     pub steps: Vec<StepRecord>,
+    /// What expressions see of them.
+    pub context: serde_json::Value,
     /// Why it was stopped, if it was.
     pub stopped: Option<Why>,
     /// What could not be kept.
@@ -137,6 +139,7 @@ impl<'p> Dispatcher<'p, '_> {
         }
         self.host.sandbox.stand_down();
         let stopped = self.stop_reason();
+        let context = self.state.whole_context();
         let steps = self.state.places.into_iter().filter_map(|place| match place {
             Place::Over(record) => Some(*record),
             Place::Waiting | Place::Running(_) => None,
@@ -145,6 +148,7 @@ impl<'p> Dispatcher<'p, '_> {
             tally: self.finisher.tally,
             filtered: self.finisher.filtered,
             steps: steps.collect(),
+            context,
             stopped,
             trouble: self.trouble,
         }

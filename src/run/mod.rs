@@ -3,6 +3,7 @@
 //! The dispatcher alone keeps the state of the run; executors own one step's processes each and speak to it by messages.
 //! Nothing here prints, and nothing here judges: the record folder gets the steps' logs, everything else is an event.
 
+pub mod artifacts;
 mod attempt;
 mod capture;
 pub mod concurrency;

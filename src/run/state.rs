@@ -131,8 +131,17 @@ impl<'a> State<'a> {
 
     /// The `steps` context for one step: only what it needs, so that a plan means the same however steps overlap.
     pub(super) fn context(&self, index: usize) -> Value {
+        self.context_of(&self.ancestors[index])
+    }
+
+    /// The `steps` context for what comes after all steps.
+    pub(super) fn whole_context(&self) -> Value {
+        self.context_of(&(0..self.places.len()).collect::<Vec<_>>())
+    }
+
+    fn context_of(&self, places: &[usize]) -> Value {
         let mut steps: BTreeMap<&StepId, (Outcome, bool, serde_json::Map<String, Value>)> = BTreeMap::new();
-        for &other in &self.ancestors[index] {
+        for &other in places {
             let Some(record) = self.record(other) else { continue };
             let (outcome, passed, outputs) =
                 steps.entry(&record.id).or_insert_with(|| (record.outcome, true, serde_json::Map::new()));

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -22,6 +22,9 @@ pub use wanted::{Hidden, Wanted};
 
 /// Most entries that a walk looks at, in all folders together.
 const MAX_ENTRIES: usize = 1_000_000;
+
+/// Bytes that are copied in one go.
+const PIECE: usize = 256 << 10;
 
 /// Most notes that are kept word for word.
 const MAX_NOTES: usize = 100;
@@ -295,19 +298,38 @@ impl Reason {
     }
 }
 
-/// Copies `collected` into `folder`, which must be new and out of reach of whoever made the files.
+/// Copies `collected` to `target`, which must be new and out of reach of whoever made the files. Every piece is shown to
+/// `look` before it is written, so that what is looked at is what is kept.
 ///
 /// # Errors
-/// Fails when the copy does, or when the file has become shorter than it was.
-pub fn keep(collected: Collected, folder: &Path) -> io::Result<()> {
-    let target = folder.join(&collected.path);
+/// Fails when the copy or `look` does, or when the file has become shorter than it was.
+pub fn keep(
+    collected: Collected,
+    target: &Path,
+    mut look: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    let mut copy = File::options().write(true).create_new(true).open(&target)?;
-    let copied = io::copy(&mut collected.file.take(collected.size), &mut copy)?;
-    if copied < collected.size {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read"));
+    let mut copy = File::options().write(true).create_new(true).open(target)?;
+    let mut left = collected.size;
+    let mut source = collected.file.take(left);
+    let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE).max(1))];
+    while left > 0 {
+        let read = match source.read(&mut piece) {
+            Ok(0) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "it became shorter while it was read",
+                ));
+            }
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        look(&piece[..read])?;
+        copy.write_all(&piece[..read])?;
+        left -= read as u64;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 9] = [
     &["clock", "environ", "id", "redact"],
     &["finding", "manifest", "policy", "record", "request", "signer"],
     &["event", "intent", "page", "parse", "plan"],
-    &["append", "gate", "http", "sandbox"],
+    &["append", "archive", "gate", "http", "sandbox"],
     &["audit", "github", "journal", "secrets", "workspace"],
     &["deliver", "report", "run"],
     &["app"],

@@ -161,9 +161,9 @@ impl Name {
             return Err(Refused { rule, why, help: help.map(|id| format!("write `{id}`")) });
         }
         match self {
-            Self::Gate if text == "steps" => Err(Refused {
+            Self::Gate if matches!(text, "steps" | "artifacts") => Err(Refused {
                 rule: "reserved-name",
-                why: "is the gate that always judges the steps themselves".to_owned(),
+                why: format!("is the gate that always judges the {text} themselves"),
                 help: Some("give this gate another id".to_owned()),
             }),
             Self::Variable => owned(text).map_or(Ok(()), Err),

@@ -35,8 +35,14 @@ pub struct Artifact {
     pub span: Span,
 }
 
+impl Artifact {
+    /// Characters that the artifact service refuses in names, and in paths but for the slash.
+    pub const REFUSED: [char; 11] = ['"', ':', '<', '>', '|', '*', '?', '\r', '\n', '\\', '/'];
+}
+
 /// After which outcome an artifact is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ArtifactWhen {
     /// Any.
     Always,
@@ -47,13 +53,16 @@ pub enum ArtifactWhen {
 }
 
 /// How an artifact is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Archive {
     /// A zip file.
+    #[serde(rename = "zip")]
     Zip,
     /// A zstd-compressed tar file, which keeps modes and symlinks.
+    #[serde(rename = "tar.zst")]
     TarZst,
     /// One file as it is.
+    #[serde(rename = "none")]
     None,
 }
 

@@ -19,9 +19,6 @@ use crate::manifest::read::graph::Graph;
 use crate::manifest::read::reader::Reader;
 use crate::manifest::read::view::View;
 
-/// Characters that the artifact service refuses in names.
-const NOT_IN_ARTIFACT_NAMES: [char; 11] = ['"', ':', '<', '>', '|', '*', '?', '\r', '\n', '\\', '/'];
-
 impl Reader<'_> {
     pub(super) fn gates(&mut self, command: View<'_>, graph: &Graph) -> Vec<Gate> {
         let mut seen: BTreeMap<String, Span> = BTreeMap::new();
@@ -103,8 +100,7 @@ impl Reader<'_> {
             self.complain("invalid-glob", first.span, message, None);
         }
         let name = self.template(view.node("name")?, Place::Artifact)?;
-        if let Some(c) =
-            name.literal().and_then(|name| name.chars().find(|c| NOT_IN_ARTIFACT_NAMES.contains(c)))
+        if let Some(c) = name.literal().and_then(|name| name.chars().find(|c| Artifact::REFUSED.contains(c)))
         {
             let message = format!("an artifact's name cannot hold {}", quoted(&c.to_string()));
             self.complain("invalid-name", name.span, message, None);

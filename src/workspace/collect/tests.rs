@@ -170,14 +170,22 @@ fn copies_are_what_was_checked_and_never_more() {
         walk.next().unwrap()
     };
     let target = tempfile::tempdir().unwrap();
+    let kept = |collected: Collected, folder: &Path| {
+        let (mut seen, target) = (Vec::new(), folder.join(&collected.path));
+        keep(collected, &target, |piece| {
+            seen.extend_from_slice(piece);
+            Ok(())
+        })
+        .map(|()| assert_eq!(seen, fs::read(target).unwrap()))
+    };
     let collected = open();
     assert_eq!((collected.size, collected.mode), (9, 0o755));
     fs::write(root.path().join("deep/file"), "deep/file and more").unwrap();
-    keep(collected, target.path()).unwrap();
+    kept(collected, target.path()).unwrap();
     assert_eq!(fs::read_to_string(target.path().join("deep/file")).unwrap(), "deep/file");
-    assert!(keep(open(), target.path()).is_err(), "a copy never replaces another");
+    assert!(kept(open(), target.path()).is_err(), "a copy never replaces another");
     let collected = open();
     fs::write(root.path().join("deep/file"), "").unwrap();
     let fresh = tempfile::tempdir().unwrap();
-    assert_eq!(keep(collected, fresh.path()).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    assert_eq!(kept(collected, fresh.path()).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
 }

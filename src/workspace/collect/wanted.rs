@@ -46,6 +46,21 @@ impl Wanted {
         Ok(Self { selection: Selection::new(&all)?, prefixes, hidden })
     }
 
+    /// The folder from which paths are counted: the deepest one that holds everything that the patterns begin with, up to
+    /// their first wildcards. What is taken away has no say in it.
+    #[must_use]
+    pub fn root(&self) -> String {
+        let parts = |prefix: &str| -> Vec<String> {
+            prefix.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        let common = |mut one: Vec<String>, other: Vec<String>| {
+            let shared = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
+            one.truncate(shared);
+            one
+        };
+        self.prefixes.iter().map(|prefix| parts(prefix)).reduce(common).unwrap_or_default().join("/")
+    }
+
     /// Whether anything below the folder `path` can match.
     pub(super) fn enters(&self, path: &str) -> bool {
         let leads_to = |short: &str, long: &str| {
