@@ -89,7 +89,7 @@ pub(super) fn seal(journal: &Journal, record: &Record, folder: &Path) {
 }
 
 /// Digest of what is delivered of the record in `folder`: its findings, and all of `record.json` but what became of its
-/// delivery.
+/// delivery and of its artifacts'.
 ///
 /// # Errors
 /// Fails when a file cannot be read.
@@ -97,6 +97,12 @@ pub(super) fn digest(folder: &Path) -> io::Result<Sha256> {
     let mut record: Value = serde_json::from_slice(&std::fs::read(folder.join("record.json"))?)?;
     if let Some(delivery) = record.get_mut("delivery") {
         *delivery = Value::Null;
+    }
+    let artifacts = record.get_mut("artifacts").and_then(Value::as_array_mut);
+    for artifact in artifacts.into_iter().flatten().filter_map(Value::as_object_mut) {
+        for name in ["delivery", "size", "sha256"] {
+            artifact.remove(name);
+        }
     }
     let findings = Sha256::of_reader(File::open(folder.join("findings.jsonl"))?)?;
     Ok(Sha256::of_all([record.to_string().as_bytes(), findings.as_ref()]))

@@ -1,6 +1,7 @@
 //! The whole flow: from a request to a verdict. Knows every room below and nothing of how it was called.
 
 pub mod admit;
+pub mod artifacts;
 pub mod baseline;
 pub mod check_run;
 pub mod doctor;

@@ -7,6 +7,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use tokio::sync::{mpsc, watch};
 
 use crate::app::admit::{self, Consent, Power, SandboxMode};
+use crate::app::artifacts::{self as app_artifacts, Destination, Place, Road};
 use crate::app::check_run::{self, Publisher, Wanted, Way};
 use crate::app::failure::{Failure, host};
 use crate::app::folders;
@@ -49,6 +50,8 @@ pub struct Options {
     pub consent: Consent,
     /// Whether it is posted.
     pub check_run: Wanted,
+    /// What becomes of its artifacts.
+    pub artifacts: Destination,
     /// How it is shown.
     pub view: View,
 }
@@ -138,6 +141,7 @@ fn attempt(
         notes,
         started_at: Timestamp::now(),
         state: folders::state(&site.environ),
+        road: Road::of(options.artifacts, &site.environ, &registry),
         host: Host {
             sandbox: site.sandbox.clone(),
             workspace: site.workspace.clone(),
@@ -211,6 +215,8 @@ struct Making<'a> {
     started_at: Timestamp,
     /// What the record says of its delivery until it was tried.
     delivery: Delivery,
+    /// Which way artifacts go.
+    road: Road,
     /// Where locks are.
     state: Result<PathBuf, Failure>,
     host: Host,
@@ -230,19 +236,25 @@ impl Making<'_> {
         let (folder, environ) = (self.host.record.clone(), self.host.environ.clone());
         let registry = self.host.registry.clone();
         let is_preview = matches!(way, Way::Preview);
+        let road = std::mem::replace(&mut self.road, Road::None);
         let publisher = self.publisher(way, cancelled.clone())?;
         let live = publisher.as_ref().map(|publisher| publisher.events.clone());
         let journal = publisher.as_ref().map(|publisher| Arc::clone(&publisher.journal));
-        let (mut telling, events) = Telling::start(report, terminal, &stopped, (live, journal))?;
-        let made = self.judged(stop, stopped, &events).await;
+        let (mut telling, events) = Telling::start(report, terminal, &stopped, (live, journal.clone()))?;
+        let mut made = self.judged(stop, stopped, &road, &events).await;
+        if let Ok((record, _)) = &mut made {
+            // The record stands by itself before anything leaves the host.
+            telling.complete().await;
+            if let Some(journal) = &journal {
+                journals::seal(journal, record, &folder);
+            }
+            let place = Place { folder: &folder, environ: &environ, journal: journal.as_deref() };
+            road.go(record, place, cancelled.clone(), &events).await;
+        }
         let (mut delivery, mut amiss) = (None, None);
         if let Some(publisher) = publisher {
             let job = match &made {
-                Ok((record, _)) => {
-                    telling.complete().await;
-                    journals::seal(&publisher.journal, record, &folder);
-                    check_run::job(record, &folder, &registry)
-                }
+                Ok((record, _)) => check_run::job(record, &folder, &registry),
                 Err(failure) => check_run::without_verdict(failure, &registry),
             };
             let check_run::Published { delivery: came, trouble } = publisher.finish(job).await;
@@ -263,6 +275,7 @@ impl Making<'_> {
             let shown = check_run::preview(&record, &folder, &environ, &registry).await;
             trouble.extend(shown.err().map(|error| format!("the requests could not be shown: {error}")));
         }
+        trouble.extend(app_artifacts::trouble(&record.artifacts));
         record.delivery = delivery.unwrap_or(record.delivery);
         if record.delivery.check_run == Delivered::Failed {
             let why = record.delivery.reason.as_deref().unwrap_or("nobody knows why");
@@ -306,6 +319,7 @@ impl Making<'_> {
         self,
         stop: Arc<Stopper>,
         mut stopped: Stopped,
+        road: &Road,
         events: &mpsc::Sender<RunEvent>,
     ) -> Result<(Record, Vec<String>), Failure> {
         let begun = RunEvent::RunStarted {
@@ -328,7 +342,8 @@ impl Making<'_> {
         }
         let verdict = gate::judge(self.plan, &finished.steps, &finished.tally, ended);
         let so_far = (&finished.context, verdict.conclusion);
-        let artifacts = artifacts::keep(self.plan, &self.host, so_far, stopped.clone(), events).await;
+        let mut artifacts = artifacts::keep(self.plan, &self.host, so_far, stopped.clone(), events).await;
+        road.announce(&mut artifacts);
         let mut verdict = gate::artifacts::with_artifacts(verdict, &artifacts);
         // Who asks while files are copied still asks in time; that artifacts are missing then is no verdict.
         let asked = *stopped.borrow();

@@ -143,8 +143,12 @@ fn make(deflater: &mut Deflater, framer: &mut Deflater, piece: Piece) -> Made {
         crc.update(&bytes);
         Ok(Deflated { bytes: Vec::new(), crc })
     } else {
-        let deflater = if level == 0 { framer } else { deflater };
-        deflater.deflate(&bytes, is_last)
+        match if level == 0 { None } else { Some(deflater.deflate(&bytes, is_last)) } {
+            // What compression only makes longer is framed; of a whole file the bytes themselves are taken below.
+            Some(Ok(made)) if !whole && made.bytes.len() > bytes.len() => framer.deflate(&bytes, is_last),
+            Some(made) => made,
+            None => framer.deflate(&bytes, is_last),
+        }
     };
     let is_better_raw =
         whole && deflated.as_ref().is_ok_and(|made| level == 0 || made.bytes.len() >= bytes.len());

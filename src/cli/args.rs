@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app::admit::{Allow, SandboxMode};
+use crate::app::artifacts::Destination;
 use crate::app::check_run::Wanted;
 use crate::cli::args::app::App;
 use crate::cli::args::install::{Completions, Man};
@@ -136,6 +137,9 @@ pub(super) struct RunArgs {
     /// Whether the run is posted as a check run; `preview` prints the requests and sends nothing
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(super) check_run: When,
+    /// Where artifacts go: uploaded under Actions, left for a later step of the job, or kept in the record
+    #[arg(long, value_name = "WHERE", default_value = "auto")]
+    pub(super) artifacts: Artifacts,
     /// Show the output of steps that succeed as well, on a terminal
     #[arg(short, long)]
     pub(super) verbose: bool,
@@ -181,6 +185,23 @@ impl From<Confine> for SandboxMode {
             Confine::Required => Self::Required,
             Confine::BestEffort => Self::BestEffort,
             Confine::Off => Self::Off,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Artifacts {
+    Auto,
+    Stage,
+    Keep,
+}
+
+impl From<Artifacts> for Destination {
+    fn from(artifacts: Artifacts) -> Self {
+        match artifacts {
+            Artifacts::Auto => Self::Auto,
+            Artifacts::Stage => Self::Stage,
+            Artifacts::Keep => Self::Keep,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `rungate publish`.
 
+use crate::app::artifacts;
 use crate::app::check_run::Wanted;
 use crate::app::check_run::stored::{self, Options, PublishError, Published};
 use crate::cli::args::{Deliver, Publish};
@@ -13,18 +14,22 @@ pub(super) fn publish(args: &Publish, environ: &Environ, talk: Talk) -> Exit {
         Deliver::On => Wanted::On,
         Deliver::Preview => Wanted::Preview,
     };
+    // A job's token ends with it, so that artifacts come first.
+    let owed = match wanted {
+        Wanted::Preview => Ok(Vec::new()),
+        Wanted::Auto | Wanted::On | Wanted::Off => artifacts::publish(&args.folder, environ),
+    };
+    let owed = match owed {
+        Ok(owed) => owed,
+        Err(error) => return failed(error, talk),
+    };
+    for trouble in &owed {
+        talk.error(trouble, None);
+    }
     let options = Options { wanted, again: args.again, changed: args.changed };
     let Published { delivery, trouble } = match stored::publish(&args.folder, environ, options) {
         Ok(published) => published,
-        Err(PublishError::Lack(failure)) => return talk.failure(&failure),
-        Err(PublishError::Output(error)) => return talk.lost(&error),
-        Err(error) => {
-            talk.error(&crate::http::error::chain(&error), error.remedy());
-            return match error {
-                PublishError::Journal(_) | PublishError::Busy | PublishError::Final => Exit::Undelivered,
-                _ => Exit::Usage,
-            };
-        }
+        Err(error) => return failed(error, talk),
     };
     if let Some(trouble) = trouble {
         talk.note(&trouble);
@@ -37,13 +42,28 @@ pub(super) fn publish(args: &Publish, environ: &Environ, talk: Talk) -> Exit {
         Delivered::Delivered => {
             let page = delivery.html_url.as_deref().unwrap_or("it has no page");
             match talk.out(&format!("check run: {page}\n")) {
-                Ok(()) => Exit::Passed,
+                Ok(()) if owed.is_empty() => Exit::Passed,
+                Ok(()) => Exit::Undelivered,
                 Err(error) => talk.lost(&error),
             }
         }
         Delivered::None | Delivered::Pending | Delivered::Failed => {
             talk.error(&format!("the check run was not delivered: {reason}"), None);
             Exit::Undelivered
+        }
+    }
+}
+
+fn failed(error: PublishError, talk: Talk) -> Exit {
+    match error {
+        PublishError::Lack(failure) => talk.failure(&failure),
+        PublishError::Output(error) => talk.lost(&error),
+        error => {
+            talk.error(&crate::http::error::chain(&error), error.remedy());
+            match error {
+                PublishError::Journal(_) | PublishError::Busy | PublishError::Final => Exit::Undelivered,
+                _ => Exit::Usage,
+            }
         }
     }
 }

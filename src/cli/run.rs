@@ -47,7 +47,7 @@ fn made(args: RunArgs, environ: Environ, talk: Talk) -> Exit {
         result_aside: check_run == Wanted::Preview,
         ..talk.view(args.format, args.verbose)
     };
-    let options = Options { out: args.out, consent, check_run, view };
+    let options = Options { out: args.out, consent, check_run, artifacts: args.artifacts.into(), view };
     let site = Site::new(args.place.workspace, args.place.manifest, environ, Sandbox::of_this_program());
     let site = match site {
         Ok(site) => site,

@@ -4,6 +4,7 @@
 //! and the record stays as it was.
 
 pub mod annotations;
+pub mod artifacts;
 pub mod closing;
 pub mod compose;
 pub mod live;

@@ -58,7 +58,7 @@ pub trait Api: Send + Sync {
 pub type Cancelled = watch::Receiver<bool>;
 
 /// Ends as soon as the run is cancelled; never otherwise.
-async fn cancelled(signal: &mut Cancelled) {
+pub(super) async fn cancelled(signal: &mut Cancelled) {
     if signal.wait_for(|cancelled| *cancelled).await.is_err() {
         std::future::pending::<()>().await;
     }

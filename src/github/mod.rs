@@ -14,5 +14,6 @@ pub mod key;
 pub mod oidc;
 pub mod refusal;
 pub mod repository;
+pub mod results;
 pub mod token;
 mod wire;

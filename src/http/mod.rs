@@ -5,6 +5,7 @@
 
 pub mod error;
 mod proxies;
+pub mod put;
 mod redirect;
 mod trust;
 

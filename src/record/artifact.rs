@@ -8,6 +8,34 @@ use crate::manifest::model::Archive;
 /// Most things that were left out of an artifact that are named.
 pub const MAX_LEFT_OUT: usize = 20;
 
+/// Names that an artifact's list of files may have: the second where one of its own files has the first.
+pub const LISTS: [&str; 2] = ["manifest.json", "manifest.rungate.json"];
+
+/// Version of the form of that list.
+pub const LIST_SCHEMA: &str = "rungate.artifact/1";
+
+/// An artifact's list of files.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct List {
+    /// [`LIST_SCHEMA`].
+    pub schema: String,
+    /// The files, in the order of their paths.
+    pub files: Vec<Listed>,
+}
+
+/// A file of an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Listed {
+    /// Its path in the artifact.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its permissions, in octal digits.
+    pub mode: String,
+    /// Its digest.
+    pub sha256: Sha256,
+}
+
 /// One artifact in a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactRecord {
@@ -141,5 +169,20 @@ impl ArtifactRecord {
     #[must_use]
     pub fn folder(&self) -> String {
         format!("artifacts/{}", self.name)
+    }
+
+    /// Its file in the form of tar.
+    #[must_use]
+    pub fn tar_name(&self) -> String {
+        if self.name.ends_with(".tar.zst") { self.name.clone() } else { format!("{}.tar.zst", self.name) }
+    }
+
+    /// Where a later step of the job finds it, below the folder of the record.
+    #[must_use]
+    pub fn staged(&self) -> String {
+        match self.packing.archive {
+            Archive::Zip | Archive::None => self.folder(),
+            Archive::TarZst => format!("archives/{}", self.tar_name()),
+        }
     }
 }

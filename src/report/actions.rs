@@ -8,11 +8,15 @@ use crate::environ::Environ;
 use crate::event::RunEvent;
 use crate::id::random_token;
 use crate::record::Record;
+use crate::record::artifact::{ArtifactRecord, ArtifactState, LISTS};
 use crate::record::delivery::Delivery;
 use crate::redact::Registry;
 
 /// Largest step summary that GitHub shows; a larger one it drops whole.
 pub const MAX_SUMMARY: usize = 1 << 20;
+
+/// Most bytes of the file that names subjects.
+const MAX_SUBJECTS: usize = 1 << 20;
 
 /// Outputs and summary of the step that called us, where it has any.
 #[derive(Debug)]
@@ -21,6 +25,10 @@ pub struct Actions {
     registry: Registry,
     output: Option<PathBuf>,
     summary: Option<PathBuf>,
+    /// Where subjects of attestations are named, by runners that have that.
+    subjects: Option<PathBuf>,
+    /// Whether the summary waits for what becomes of artifacts.
+    owes_summary: bool,
     error: Option<io::Error>,
 }
 
@@ -31,13 +39,22 @@ impl Actions {
             registry: registry.clone(),
             output: environ.path("GITHUB_OUTPUT"),
             summary: environ.path("GITHUB_STEP_SUMMARY"),
+            subjects: environ.path("GITHUB_ARTIFACTS"),
+            owes_summary: false,
             error: None,
         }
     }
 
     pub(super) fn event(&mut self, event: &RunEvent) {
         if let RunEvent::RunFinished { record } = event {
-            let written = self.outputs(record).and_then(|()| self.summary());
+            // What becomes of artifacts belongs on the page, and is known later.
+            self.owes_summary = record.artifacts.iter().any(ArtifactRecord::is_owed);
+            let written = self.outputs(record);
+            let written = if self.owes_summary { written } else { written.and_then(|()| self.summary()) };
+            self.error = self.error.take().or(written.err());
+        }
+        if let RunEvent::Uploaded { artifacts } = event {
+            let written = self.artifacts(artifacts).and_then(|()| self.late_summary());
             self.error = self.error.take().or(written.err());
         }
         if let RunEvent::Delivered { delivery } = event {
@@ -46,8 +63,60 @@ impl Actions {
         }
     }
 
-    pub(super) fn finish(self) -> io::Result<()> {
-        self.error.map_or(Ok(()), Err)
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        let written = self.late_summary();
+        self.error.take().map_or(written, Err)
+    }
+
+    fn late_summary(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.owes_summary) { self.summary() } else { Ok(()) }
+    }
+
+    /// Tells later steps of the job which artifacts there are, and where.
+    fn artifacts(&self, artifacts: &[ArtifactRecord]) -> io::Result<()> {
+        let kept: Vec<&ArtifactRecord> =
+            artifacts.iter().filter(|artifact| artifact.state == ArtifactState::Kept).collect();
+        self.subjects(&kept)?;
+        let Some(path) = &self.output else { return Ok(()) };
+        let lines = |tell: &dyn Fn(&ArtifactRecord) -> Option<String>| {
+            kept.iter().map(|artifact| tell(artifact).unwrap_or_default()).collect::<Vec<_>>().join("\n")
+        };
+        let place = |artifact: &ArtifactRecord| {
+            // The step that reads this takes it for a glob.
+            self.folder.join(artifact.staged()).display().to_string().replace('[', "[[]")
+        };
+        let pairs = [
+            ("artifact-name", lines(&|artifact| Some(artifact.name.clone()))),
+            ("artifact-path", lines(&|artifact| Some(place(artifact)))),
+            ("artifact-id", lines(&|artifact| artifact.delivery.id.clone())),
+            ("artifact-url", lines(&|artifact| artifact.delivery.url.clone())),
+            ("artifact-digest", lines(&|artifact| artifact.sha256.map(|sha256| sha256.to_string()))),
+            ("artifact-count", kept.len().to_string()),
+        ];
+        let mut text = String::new();
+        for (name, value) in pairs {
+            text.push_str(&entry(name, &self.registry.text(&value), &random_token())?);
+        }
+        append(path, text.as_bytes())
+    }
+
+    /// Names what may be attested, where the runner asks for that: the lists of files, which hold every digest.
+    fn subjects(&self, kept: &[&ArtifactRecord]) -> io::Result<()> {
+        let Some(path) = &self.subjects else { return Ok(()) };
+        let mut text = String::new();
+        for artifact in kept {
+            let list = LISTS
+                .iter()
+                .map(|name| self.folder.join(artifact.folder()).join(name))
+                .rfind(|path| path.is_file());
+            let line = list.map(|list| list.display().to_string()).unwrap_or_default();
+            // The runner refuses the whole file because of one such line.
+            if !line.is_empty() && !line.contains(['=', '\n']) && text.len() + line.len() < MAX_SUBJECTS {
+                text.push_str(&self.registry.text(&line));
+                text.push('\n');
+            }
+        }
+        append(path, text.as_bytes())
     }
 
     fn outputs(&self, record: &Record) -> io::Result<()> {

@@ -20,7 +20,9 @@ use crate::plan::artifacts::{PlannedArtifact, problem_of_double, problem_of_glob
 use crate::plan::evaluate::{self, Scope};
 use crate::plan::model::Plan;
 use crate::record::Conclusion;
-use crate::record::artifact::{ArtifactDelivery, ArtifactRecord, ArtifactState, MAX_LEFT_OUT};
+use crate::record::artifact::{
+    ArtifactDelivery, ArtifactRecord, ArtifactState, LIST_SCHEMA, LISTS, MAX_LEFT_OUT,
+};
 use crate::redact::{Registry, Stream};
 use crate::run::dispatcher::Host;
 use crate::run::stop::{Stopped, Urgency, Why};
@@ -32,9 +34,6 @@ const MAX_DEPTH: usize = 64;
 
 /// How long artifacts may take to be kept once the run was cancelled: the last word of the check run matters more.
 const HURRY: Duration = Duration::from_millis(1_500);
-
-/// Version of the form of an artifact's manifest.
-const SCHEMA: &str = "rungate.artifact/1";
 
 /// What a run of `plan` that came to `conclusion` leaves. `steps` is what expressions see of the steps.
 pub async fn keep(
@@ -389,9 +388,6 @@ fn list_name(entries: &[Entry]) -> &'static str {
     LISTS[usize::from(is_taken)]
 }
 
-/// Names that the list of files may have.
-pub const LISTS: [&str; 2] = ["manifest.json", "manifest.rungate.json"];
-
 /// Writes the list of `entries` into `folder`, and gives its digest. Not through a redacting writer: it belongs to what
 /// is handed on as it is, and its names are those of the files beside it.
 fn list(name: &str, entries: &mut [Entry], folder: &Path) -> io::Result<Sha256> {
@@ -403,7 +399,7 @@ fn list(name: &str, entries: &mut [Entry], folder: &Path) -> io::Result<Sha256> 
         hasher.update(text.as_bytes());
         out.write_all(text.as_bytes())
     };
-    write(&format!("{{\"schema\":\"{SCHEMA}\",\"name\":{},\"files\":[", json!(name)))?;
+    write(&format!("{{\"schema\":\"{LIST_SCHEMA}\",\"name\":{},\"files\":[", json!(name)))?;
     for (index, entry) in entries.iter().enumerate() {
         let line = json!({
             "path": entry.path,

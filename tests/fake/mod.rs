@@ -6,6 +6,7 @@
 
 mod annotations;
 mod apps;
+pub(crate) mod artifacts;
 mod auth;
 pub(crate) mod call;
 mod check_runs;

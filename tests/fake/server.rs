@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::artifacts;
 use super::call::{Answer, Call, Origin};
 use super::faults::{self, Fault, Rule};
 use super::route;
@@ -111,10 +112,13 @@ fn decide(world: &Shared, mut call: Call) -> (Answer, Option<Rule>) {
     }
     let base = world.settings.host.base_path();
     let entry = world.log(&call);
-    let Some(path) = call.path.strip_prefix(base).filter(|path| path.starts_with('/')) else {
-        return (world.done(entry, Answer::not_found()), None);
-    };
-    call.path = path.to_owned();
+    let beside = artifacts::is_ours(&call.path);
+    if !beside {
+        let Some(path) = call.path.strip_prefix(base).filter(|path| path.starts_with('/')) else {
+            return (world.done(entry, Answer::not_found()), None);
+        };
+        call.path = path.to_owned();
+    }
     let rule = faults::meet(&mut world.faults, &call);
     let untouched = rule.as_ref().is_some_and(|rule| !rule.applied);
     let replaced = rule.as_ref().and_then(|rule| instead(&rule.fault, &world));
@@ -124,7 +128,9 @@ fn decide(world: &Shared, mut call: Call) -> (Answer, Option<Rule>) {
     let answer = if untouched && !answers {
         Answer::error(500, "Server Error")
     } else {
-        route::answer(&mut world, &call).unwrap_or_else(|early| early)
+        let reply =
+            if beside { artifacts::answer(&mut world, &call) } else { route::answer(&mut world, &call) };
+        reply.unwrap_or_else(|early| early)
     };
     if let Some(rule) = &rule {
         world.mark(entry, &rule.fault);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::artifacts::{self, Artifact};
 use super::auth;
 use super::call::{Answer, Call, Origin};
 use super::faults::{Fault, Rule};
@@ -172,6 +173,7 @@ pub(crate) struct World {
     /// By App, repository and commit.
     pub(crate) suites: Vec<(u64, u64, String)>,
     pub(crate) statuses: Vec<Value>,
+    pub(crate) artifacts: Vec<Artifact>,
     pub(crate) faults: Vec<Rule>,
     pub(crate) requests: Vec<Logged>,
     pub(crate) violations: Vec<String>,
@@ -250,6 +252,7 @@ impl World {
             check_runs: Vec::new(),
             suites: Vec::new(),
             statuses: Vec::new(),
+            artifacts: Vec::new(),
             faults: Vec::new(),
             requests: Vec::new(),
             violations: Vec::new(),
@@ -292,8 +295,10 @@ impl World {
 
     /// Keeps a request; the answer is noted by [`World::done`].
     pub(super) fn log(&mut self, call: &Call) -> usize {
-        let body = serde_json::from_slice(&call.body)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&call.body).into_owned()));
+        let is_archive = artifacts::is_ours(&call.path) && call.method == axum::http::Method::PUT;
+        let readable = if is_archive { &[] } else { call.body.as_slice() };
+        let body = serde_json::from_slice(readable)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(readable).into_owned()));
         let headers = call.headers.iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });

@@ -7,6 +7,8 @@ mod fake;
 
 mod action;
 mod app_identity;
+mod archives;
+mod artifacts;
 mod check_run;
 mod cli;
 mod compatibility;

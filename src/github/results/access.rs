@@ -87,8 +87,7 @@ impl BackendIds {
         let payload = BASE64_URL_SAFE_NO_PAD
             .decode(payload.trim_end_matches('='))
             .map_err(|_| wrong("it is no JSON web token"))?;
-        let claims: Claims =
-            serde_json::from_slice(&payload).map_err(|_| wrong("it has no scopes"))?;
+        let claims: Claims = serde_json::from_slice(&payload).map_err(|_| wrong("it has no scopes"))?;
         claims
             .scp
             .split(' ')

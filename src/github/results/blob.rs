@@ -58,7 +58,8 @@ pub(super) async fn commit(
         let _ = write!(body, "<Latest>{}</Latest>", id(index));
     }
     body.push_str("</BlockList>");
-    let put = Put { url, headers: headers(Some(media_type)), bearer: None, body: body.into(), patience: STALL };
+    let put =
+        Put { url, headers: headers(Some(media_type)), bearer: None, body: body.into(), patience: STALL };
     send(http, put, deadline).await
 }
 

@@ -152,7 +152,8 @@ mod tests {
         }
         assert!(serde_json::from_str::<Finalized>(r#"{"ok":true,"artifact_id":"../x"}"#).is_err());
         let listed: Listed =
-            serde_json::from_str(r#"{"artifacts":[{"databaseId":"3","name":"n","digest":"sha256:0"}]}"#).unwrap();
+            serde_json::from_str(r#"{"artifacts":[{"databaseId":"3","name":"n","digest":"sha256:0"}]}"#)
+                .unwrap();
         assert_eq!(listed.artifacts[0].database_id, "3");
         assert!(serde_json::from_str::<Listed>("{}").unwrap().artifacts.is_empty());
     }
