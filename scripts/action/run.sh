@@ -22,6 +22,7 @@ if [ -z "${INPUTS_JSON:-}" ]; then
 fi
 # With `=`, so that no value is taken for a flag.
 arguments=("--inputs-json-env=INPUTS_JSON" "--sandbox=${SANDBOX:-required}" "--check-run=${CHECK_RUN:-auto}")
+[ "${ARTIFACTS:-native}" = native ] || arguments+=("--artifacts=stage")
 [ -z "${MANIFEST:-}" ] || arguments+=("--manifest=$MANIFEST")
 [ -z "${WORKSPACE:-}" ] || arguments+=("--workspace=$WORKSPACE")
 [ -z "${SHA:-}" ] || arguments+=("--sha=$SHA")

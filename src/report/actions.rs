@@ -86,7 +86,8 @@ impl Actions {
             self.folder.join(artifact.staged()).display().to_string().replace('[', "[[]")
         };
         let pairs = [
-            ("artifact-name", lines(&|artifact| Some(artifact.name.clone()))),
+            ("artifact-name", one_name(&kept)),
+            ("artifact-names", lines(&|artifact| Some(artifact.name.clone()))),
             ("artifact-path", lines(&|artifact| Some(place(artifact)))),
             ("artifact-id", lines(&|artifact| artifact.delivery.id.clone())),
             ("artifact-url", lines(&|artifact| artifact.delivery.url.clone())),
@@ -164,6 +165,15 @@ impl Actions {
 pub fn exit_code(environ: &Environ, code: u8) -> io::Result<()> {
     let Some(path) = environ.path("GITHUB_OUTPUT") else { return Ok(()) };
     append(&path, entry("exit-code", &code.to_string(), &random_token())?.as_bytes())
+}
+
+/// The one name under which a later step may upload everything that was kept.
+fn one_name(kept: &[&ArtifactRecord]) -> String {
+    match kept {
+        [] => String::new(),
+        [only] => only.name.clone(),
+        _ => "rungate-artifacts".to_owned(),
+    }
 }
 
 /// One output in the form that no value can break out of: its end is a word that nobody could guess.

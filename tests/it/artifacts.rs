@@ -132,6 +132,7 @@ fn an_artifact_is_kept_and_uploaded_with_its_digest() {
     let text = std::fs::read_to_string(outputs.path()).unwrap();
     for (name, value) in [
         ("artifact-name", "result-success"),
+        ("artifact-names", "result-success"),
         ("artifact-id", id.to_string().as_str()),
         ("artifact-url", &url),
         ("artifact-digest", kept["sha256"].as_str().unwrap()),
