@@ -367,6 +367,3 @@ fn packed_for_later(artifact: &mut ArtifactRecord, folder: &Path) -> Result<(), 
     artifact.sha256 = Some(packed.sha256);
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;
