@@ -152,6 +152,7 @@ fn a_writer_that_was_overtaken_writes_no_more() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a skip is said aloud")]
 fn the_reserved_space_is_not_part_of_the_file_and_is_given_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(&folder, &["a"]);
