@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example append -- write FILE NAME COUNT    COUNT records of NAME, each acknowledged on standard output
 //! cargo run --example append -- read FILE                every record on standard output
+//! cargo run --example append -- journal FOLDER COUNT     COUNT entries of a journal, for benches/append.py
 //! ```
 //!
 //! `write` takes the file for each record anew, as several processes that share an audit log do; `keep` holds it for all of
@@ -13,8 +14,14 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use rungate::append::log::{AppendError, Held, Log, read};
+use rungate::clock::Timestamp;
+use rungate::id::RunId;
+use rungate::journal::entry::{Entry, Planned};
+use rungate::journal::file::Journal;
+use rungate::redact::Registry;
 
 /// Space that is kept free behind the end, in bytes.
 const RESERVE: u64 = 64 << 10;
@@ -28,6 +35,7 @@ fn main() -> ExitCode {
         ["read", file] => {
             read(Path::new(file), |_, record| println!("{}", String::from_utf8_lossy(record))).map(drop)
         }
+        ["journal", folder, count] => return journal(Path::new(folder), count.parse().unwrap_or(0)),
         _ => {
             eprintln!("usage: append write|keep FILE NAME COUNT | append read FILE");
             return ExitCode::from(2);
@@ -69,6 +77,47 @@ fn write(path: &Path, name: &str, count: u64, keep: bool) -> Result<(), AppendEr
         }
     }
     Ok(())
+}
+
+/// Entries as a delivery writes them, of a registry that knows some secrets. Prints how many a second.
+fn journal(folder: &Path, count: u32) -> ExitCode {
+    let registry = Registry::new();
+    for secret in ["correct-horse-battery-staple", "another secret of some length"] {
+        let _known_or_not = registry.add(secret);
+    }
+    let now = Timestamp::now();
+    let planned = Planned {
+        run_id: RunId::fresh(),
+        name: "bench".to_owned(),
+        api: "https://api.github.com".to_owned(),
+        repository: "octo-org/hello".to_owned(),
+        sha: "0".repeat(40),
+        folder: folder.to_owned(),
+        started_at: now,
+        deadline: now,
+    };
+    let check = planned.run_id.to_string();
+    let entry = |arrived| Entry::AnnotationsReceipt { check: check.clone(), arrived };
+    let written = Journal::create(folder, planned, &registry).and_then(|journal| {
+        let started = Instant::now();
+        for number in 0..count {
+            journal.write(&entry(u64::from(number)))?;
+        }
+        let length = std::fs::metadata(journal.path()).map(|it| it.len()).unwrap_or(0);
+        println!(
+            "{:.1} {}",
+            f64::from(count) / started.elapsed().as_secs_f64(),
+            length / u64::from(count.max(1))
+        );
+        Ok(())
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Lets others have their turn.

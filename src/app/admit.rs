@@ -7,7 +7,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::failure::Failure;
+use nix::sys::resource::{Resource, getrlimit};
+
+use crate::app::failure::{self, Failure};
 use crate::manifest::model::{Layer, Network, Requirement};
 use crate::plan::make::HostProblem;
 use crate::plan::model::Plan;
@@ -234,6 +236,27 @@ fn keys(plan: &Plan, is: impl Fn(&crate::plan::model::PlannedStep) -> bool) -> S
         0 => String::new(),
         1 => format!("the step {}", keys[0]),
         _ => format!("the steps {}", keys.join(", ")),
+    }
+}
+
+/// Open files that this process needs for itself, with some to spare.
+const OWN_FILES: u64 = 56;
+
+/// Open files that a running step needs.
+const FILES_OF_STEP: u64 = 12;
+
+/// How many steps this process can have open files for. With fewer than for one, nothing can begin; that a step fails
+/// midway because of its siblings is out of the question.
+pub(super) fn steps_at_once() -> Result<usize, Failure> {
+    let (limit, _hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| {
+        failure::host(format!("the limit on open files cannot be read: {error}"), "use Linux 2.6.36 or newer")
+    })?;
+    match limit.saturating_sub(OWN_FILES) / FILES_OF_STEP {
+        0 => Err(failure::host(
+            format!("this process may open only {limit} files"),
+            format!("raise the limit (`ulimit -n`) to {} or more", OWN_FILES + FILES_OF_STEP),
+        )),
+        steps => Ok(usize::try_from(steps).unwrap_or(usize::MAX)),
     }
 }
 

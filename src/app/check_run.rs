@@ -17,6 +17,7 @@ use crate::app::journals;
 use crate::app::policy;
 use crate::app::tell::on_a_thread;
 use crate::deliver::compose::{Job, Lines, Subject};
+use crate::deliver::fallback::{self, Ways};
 use crate::deliver::live::Live;
 use crate::deliver::outbox::Outbox;
 use crate::deliver::preview::Preview;
@@ -24,7 +25,7 @@ use crate::deliver::publish::{self, Cancelled, Following};
 use crate::deliver::remote::Remote;
 use crate::environ::Environ;
 use crate::event::RunEvent;
-use crate::github::app::Scope;
+use crate::github::app::{Access, Scope};
 use crate::github::client::Client;
 use crate::github::credentials::CredentialsError;
 use crate::github::host::Host;
@@ -42,6 +43,9 @@ pub(super) use unjudged::{post_failure, without_verdict};
 
 /// Events that may wait for a live update.
 const WAITING: usize = 256;
+
+/// How long telling it another way may take.
+const FALL_BACK: Duration = Duration::from_secs(30);
 
 /// How long the token may take to be given back.
 pub(super) const CLOSE: Duration = Duration::from_secs(2);
@@ -188,6 +192,7 @@ pub(super) fn plan_of(plan: &Plan, environ: &Environ) -> CheckRunPlan {
         details_url: details(plan.repository.as_deref(), environ),
         max_annotations: plan.report.max_annotations,
         summary: plan.report.summary.clone(),
+        fallback: plan.report.fallback.clone(),
     }
 }
 
@@ -267,6 +272,25 @@ impl Publisher {
         let broken = || Delivery::failed("the publisher broke down");
         self.published.await.unwrap_or_else(|_| Published { delivery: broken(), trouble: None })
     }
+}
+
+/// Tells the verdict of `record` another way, when its check run was refused and there is one.
+pub(super) async fn fall_back(
+    record: &Record,
+    delivery: Delivery,
+    environ: &Environ,
+    registry: &Registry,
+) -> Delivery {
+    let repository = record.repository.as_deref().and_then(|name| Repository::parse(name).ok());
+    let Some(repository) = repository.filter(|_| delivery.is_refused) else { return delivery };
+    let permissions = [("statuses".to_owned(), Access::Write)].into();
+    let scope = Scope { repository: repository.clone(), permissions };
+    let Ok(statuses) = client(scope, environ, registry) else { return delivery };
+    let has_summary = environ.path("GITHUB_STEP_SUMMARY").is_some();
+    let ways = Ways { statuses: &statuses, repository: &repository, has_summary };
+    let told = fallback::fall_back(record, delivery, &ways, registry, Instant::now() + FALL_BACK).await;
+    statuses.close(Instant::now() + CLOSE).await;
+    told
 }
 
 /// What `record` in `folder` has to say.

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::sys::resource::{Resource, getrlimit};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::app::admit::{self, Consent, Power, SandboxMode};
 use crate::app::artifacts::{self as app_artifacts, Destination, Place, Road};
@@ -15,7 +14,7 @@ use crate::app::journals::{self, Begun};
 use crate::app::load::{Admitted, Site};
 use crate::app::reconcile::{self, Looked};
 use crate::app::secrets;
-use crate::app::signals::on_signals;
+use crate::app::signals::listen;
 use crate::app::tell::{Telling, event_loop};
 use crate::clock::Timestamp;
 use crate::deliver::compose::Subject;
@@ -24,6 +23,7 @@ use crate::environ::Environ;
 use crate::event::RunEvent;
 use crate::finding::Counts;
 use crate::gate::{self, Ended, Verdict};
+use crate::http::error::chain;
 use crate::id::RunId;
 use crate::plan::model::Plan;
 use crate::record::artifact::ArtifactRecord;
@@ -108,7 +108,7 @@ fn attempt(
     options: &Options,
     posted: &mut Posted,
 ) -> Result<Outcome, Failure> {
-    let at_once = steps_at_once()?;
+    let at_once = admit::steps_at_once()?;
     let Admitted { plan, verdict, sources } = site.admitted(request, site.consider(request)?)?;
     let ground = ground(site, &plan, &options.consent, verdict.power(&site.environ))?;
     Sandbox::prepare_process().map_err(|error| {
@@ -186,27 +186,6 @@ pub(super) fn tool_cache(workspace: &Path, environ: &Environ) -> Option<PathBuf>
     (!workspace.starts_with(&cache)).then_some(cache)
 }
 
-/// Open files that this process needs for itself, with some to spare.
-const OWN_FILES: u64 = 56;
-
-/// Open files that a running step needs.
-const FILES_OF_STEP: u64 = 12;
-
-/// How many steps this process can have open files for. With fewer than for one, nothing can begin; that a step fails
-/// midway because of its siblings is out of the question.
-fn steps_at_once() -> Result<usize, Failure> {
-    let (limit, _hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| {
-        host(format!("the limit on open files cannot be read: {error}"), "use Linux 2.6.36 or newer")
-    })?;
-    match limit.saturating_sub(OWN_FILES) / FILES_OF_STEP {
-        0 => Err(host(
-            format!("this process may open only {limit} files"),
-            format!("raise the limit (`ulimit -n`) to {} or more", OWN_FILES + FILES_OF_STEP),
-        )),
-        steps => Ok(usize::try_from(steps).unwrap_or(usize::MAX)),
-    }
-}
-
 /// A run in the making.
 struct Making<'a> {
     plan: &'a Plan,
@@ -257,8 +236,11 @@ impl Making<'_> {
                 Ok((record, _)) => check_run::job(record, &folder, &registry),
                 Err(failure) => check_run::without_verdict(failure, &registry),
             };
-            let check_run::Published { delivery: came, trouble } = publisher.finish(job).await;
+            let check_run::Published { delivery: mut came, trouble } = publisher.finish(job).await;
             amiss = trouble;
+            if let Ok((record, _)) = &made {
+                came = check_run::fall_back(record, came, &environ, &registry).await;
+            }
             if made.is_err() {
                 let trouble = (came.check_run != Delivered::Delivered).then(|| came.reason.clone()).flatten();
                 *posted = Posted::Yes { trouble };
@@ -379,7 +361,7 @@ impl Making<'_> {
             Ok(held) => Ok(Some(held)),
             Err(LockError::Cancelled(_)) => Ok(None),
             Err(error) => {
-                Err(host(with_source(&error), "set RUNGATE_STATE_DIR to a folder that this user can write"))
+                Err(host(chain(&error), "set RUNGATE_STATE_DIR to a folder that this user can write"))
             }
         }
     }
@@ -440,23 +422,5 @@ fn exit_code(conclusion: Conclusion, steps: &[StepRecord]) -> u8 {
         Conclusion::Failure if steps.iter().any(not_judged) => 4,
         Conclusion::Failure | Conclusion::TimedOut => 1,
         Conclusion::Cancelled => 130,
-    }
-}
-
-/// Lets signals stop the run: the first politely, the next at once.
-fn listen(stop: &Arc<Stopper>) -> Result<Cancelled, Failure> {
-    let (sender, cancelled) = watch::channel(false);
-    let (stop, sender) = (Arc::clone(stop), Arc::new(sender));
-    on_signals(move || {
-        stop.insist(Why::Asked);
-        let _nobody_may_follow = sender.send(true);
-    })?;
-    Ok(cancelled)
-}
-
-fn with_source(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

@@ -1,8 +1,13 @@
 //! Signals that ask this process to end.
 
+use std::sync::Arc;
+
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::app::failure::{Failure, host};
+use crate::deliver::publish::Cancelled;
+use crate::run::stop::{Stopper, Why};
 
 /// Calls `act` for every signal that asks this process to end.
 pub(super) fn on_signals(act: impl Fn() + Clone + Send + 'static) -> Result<(), Failure> {
@@ -18,4 +23,15 @@ pub(super) fn on_signals(act: impl Fn() + Clone + Send + 'static) -> Result<(), 
         });
     }
     Ok(())
+}
+
+/// Lets signals stop the run: the first politely, the next at once.
+pub(super) fn listen(stop: &Arc<Stopper>) -> Result<Cancelled, Failure> {
+    let (sender, cancelled) = watch::channel(false);
+    let (stop, sender) = (Arc::clone(stop), Arc::new(sender));
+    on_signals(move || {
+        stop.insist(Why::Asked);
+        let _nobody_may_follow = sender.send(true);
+    })?;
+    Ok(cancelled)
 }

@@ -239,7 +239,7 @@ impl Job {
     }
 }
 
-const fn word(conclusion: Conclusion) -> &'static str {
+pub(super) const fn word(conclusion: Conclusion) -> &'static str {
     match conclusion {
         Conclusion::Success => "passed",
         Conclusion::Neutral => "passed with warnings",

@@ -7,6 +7,7 @@ pub mod annotations;
 pub mod artifacts;
 pub mod closing;
 pub mod compose;
+pub mod fallback;
 pub mod live;
 pub mod outbox;
 pub mod preview;

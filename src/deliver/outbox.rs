@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, readable};
 use crate::deliver::publish::Api;
 use crate::deliver::state::{Came, State};
 use crate::github::checks::{Call, CheckRun};
@@ -20,7 +20,10 @@ use crate::journal::file::{Journal, JournalError};
 use crate::journal::state::{Check, Presence};
 
 /// How long the disk may take to confirm an entry. A disk that hangs must not hang a check run.
-const DISK: Duration = Duration::from_secs(2);
+const DISK: Duration = Duration::from_secs(10);
+
+/// The least that it gets, however little time there is.
+const LEAST: Duration = Duration::from_millis(250);
 
 /// How long a call of a process that has died may still be on its way: GitHub gives up after ten seconds.
 pub(super) const ON_ITS_WAY: Duration = Duration::from_secs(15);
@@ -60,8 +63,8 @@ impl<'a, A: Api> Outbox<'a, A> {
         self.lost.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes entries down. Where the disk does not take them, nothing more is tried.
-    async fn write(&self, entries: Vec<Entry>) -> Result<(), Unwritten> {
+    /// Writes entries down, in a part of the time until `deadline`. Where the disk does not take them, nothing more is tried.
+    async fn write(&self, entries: Vec<Entry>, deadline: Instant) -> Result<(), Unwritten> {
         if let Some(why) = self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone() {
             return Err(Unwritten::Lost(why));
         }
@@ -71,12 +74,13 @@ impl<'a, A: Api> Outbox<'a, A> {
         let journal = Arc::clone(&self.journal);
         let writing =
             tokio::task::spawn_blocking(move || entries.iter().try_for_each(|entry| journal.write(entry)));
-        let why = match timeout(DISK, writing).await {
+        let patience = DISK.min(deadline.saturating_duration_since(Instant::now()) / 2).max(LEAST);
+        let why = match timeout(patience, writing).await {
             Ok(Ok(Ok(()))) => return Ok(()),
             Ok(Ok(Err(error @ JournalError::Final))) => return Err(Unwritten::Final(error.to_string())),
             Ok(Ok(Err(error))) => crate::http::error::chain(&error),
             Ok(Err(_)) => "its writer broke down".to_owned(),
-            Err(_) => format!("the disk did not answer for {} s", DISK.as_secs()),
+            Err(_) => format!("the disk did not answer for {}", readable(patience)),
         };
         let why = format!("the journal of the delivery cannot be written: {why}");
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why.clone());
@@ -158,14 +162,14 @@ impl<A: Api> Api for Outbox<'_, A> {
             Ok(intent) => intent,
             Err(error) => return Came::Invalid(error.to_string()),
         };
-        match (self.write(intent).await, call) {
+        match (self.write(intent, deadline).await, call) {
             (Err(Unwritten::Final(why)), _) => return Came::Final(why),
             (Err(Unwritten::Lost(why)), Call::Create(_)) => return Came::Refused(why),
             (Ok(()) | Err(Unwritten::Lost(_)), _) => {}
         }
         let came = self.api.call(call, deadline).await;
         // Nobody waits for it in vain: what is not written down now will be asked later.
-        let _known_to_the_server = self.write(self.receipt(call, &came)).await;
+        let _known_to_the_server = self.write(self.receipt(call, &came), deadline).await;
         came
     }
 
@@ -178,8 +182,8 @@ impl<A: Api> Api for Outbox<'_, A> {
     }
 
     async fn refused(&self, refused: usize) {
-        let check = self.check.clone();
-        let _tried_again_after_a_crash = self.write(vec![Entry::AnnotationsRefused { check, refused }]).await;
+        let entry = Entry::AnnotationsRefused { check: self.check.clone(), refused };
+        let _tried_again_after_a_crash = self.write(vec![entry], Instant::now() + DISK).await;
     }
 }
 

@@ -83,6 +83,8 @@ pub struct State {
     pub opened: Option<Opened>,
     /// What went wrong first; what was mended later is taken back.
     pub trouble: Option<String>,
+    /// Whether the server does not let this token make a check run.
+    pub is_refused: bool,
 }
 
 impl State {
@@ -101,6 +103,7 @@ impl State {
             tries: 0,
             opened: None,
             trouble: None,
+            is_refused: false,
         }
     }
 
@@ -190,6 +193,7 @@ impl State {
                 self.step(Next::Nothing);
             }
             (Next::Create | Next::Find | Next::Conclude, Came::Refused(why) | Came::Invalid(why)) => {
+                self.is_refused = self.opened.is_none();
                 self.end(why);
             }
             (Next::Nothing, _) => {}

@@ -162,6 +162,7 @@ pub fn plan(
                 Some(Annotate::CheckRun) | None => command.report.max_annotations,
             },
             progress: command.report.progress,
+            fallback: command.report.fallback.clone(),
             filter: command.report.filter_mode.value,
         },
         steps: Vec::new(),

@@ -12,7 +12,8 @@ use crate::finding::baseline::Baseline;
 use crate::id::{CommandId, EnvName, GateId, RepoPath, Sha256, StepId, StepKey};
 use crate::manifest::expression::{Expr, Template};
 use crate::manifest::model::{
-    FilterMode, Network, OnMissing, Parser, Requirement, Retry, Shell, SummarySection, TestLimits, as_seconds,
+    Fallback, FilterMode, Network, OnMissing, Parser, Requirement, Retry, Shell, SummarySection, TestLimits,
+    as_seconds,
 };
 use crate::plan::artifacts::ArtifactsPlan;
 use crate::plan::diff::Diff;
@@ -381,6 +382,9 @@ pub struct ReportPlan {
     /// Time between live updates. Not part of what is printed: it changes nothing that is judged.
     #[serde(skip)]
     pub progress: Duration,
+    /// How the verdict is told, in turn, where the check run may not be made. Not part of what is printed either.
+    #[serde(skip)]
+    pub fallback: Vec<Fallback>,
     /// Which findings are shown.
     pub filter: FilterMode,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::model::SummarySection;
+use crate::manifest::model::{Fallback, SummarySection};
 
 /// What the check run of a run is to be; with the rest of the record all that it takes to deliver it later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct CheckRunPlan {
     pub max_annotations: u32,
     /// Sections of its summary, in order.
     pub summary: Vec<SummarySection>,
+    /// How the verdict is told, in turn, where the check run may not be made.
+    #[serde(default)]
+    pub fallback: Vec<Fallback>,
 }
 
 /// Whether there is a check run that says what the record says.
@@ -43,9 +46,15 @@ pub struct Delivery {
     /// Its page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html_url: Option<String>,
+    /// What tells the verdict in place of the check run, which may not be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Fallback>,
     /// Why there is none, or not all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it was refused before there was a check run, so that another way may be open.
+    #[serde(skip)]
+    pub is_refused: bool,
 }
 
 impl Delivery {

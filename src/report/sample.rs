@@ -116,6 +116,7 @@ pub(super) fn record() -> Record {
             name: "rehydrate".into(),
             details_url: None,
             max_annotations: 500,
+            fallback: Vec::new(),
             summary: SECTIONS.to_vec(),
         },
         delivery: Delivery::default(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::readable;
 use crate::event::RunEvent;
 use crate::id::StepKey;
+use crate::manifest::model::Fallback;
 use crate::record::artifact::ArtifactRecord;
 use crate::record::delivery::{Delivered, Delivery};
 use crate::record::{Record, StepRecord};
@@ -123,6 +124,14 @@ impl Terminal {
             && let Some(page) = page
         {
             self.out.say(&format!("check run: {page}\n"));
+        }
+        if let Some(instead) = delivery.instead {
+            let why = one_line(delivery.reason.as_deref().unwrap_or_default());
+            let told = match instead {
+                Fallback::Status => "a commit status",
+                Fallback::StepSummary | Fallback::CheckRun => "the summary of the job",
+            };
+            self.err.say(&format!("note: the verdict is told by {told}, and not by a check run: {why}\n"));
         }
     }
 

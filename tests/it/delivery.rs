@@ -176,7 +176,8 @@ fn a_delivery_that_was_killed_is_resumed_from_wherever_it_stood() {
                 assert_eq!(check_run["output"]["annotations_count"], 120, "{shown}");
                 assert_eq!(check_run["conclusion"], "failure", "{shown}");
                 let (code, run) = stage.reconciled();
-                assert_eq!((code, &run["done"]), (Some(0), &"complete".into()), "{shown}: {run:#}");
+                let said = format!("{shown}: {run:#}\n{}", ran.stderr);
+                assert_eq!((code, &run["done"]), (Some(0), &"complete".into()), "{said}");
             });
         }
     });
@@ -358,4 +359,38 @@ fn no_secret_is_in_a_journal() {
         assert!(!text.contains(&token.secret));
     }
     assert!(text.contains(r#""type":"closed""#), "{text}");
+}
+
+#[test]
+fn a_verdict_that_no_check_run_may_tell_is_told_another_way_and_aloud() {
+    for (statuses, has_summary, code) in [(true, false, 0), (false, true, 0), (false, false, 5)] {
+        let stage = Stage::with("- {id: a, shell: sh, run: 'echo \"::warning file=a.txt,line=1::p\"'}");
+        let permissions =
+            [("checks", "read"), ("metadata", "read"), ("statuses", if statuses { "write" } else { "read" })];
+        stage.fake.world().installation().permissions =
+            permissions.map(|(name, access)| (name.to_owned(), access.to_owned())).into();
+        let mut program = stage.program(&["run", "c", "--check-run", "on", "--format", "json"]);
+        if has_summary {
+            program.env("GITHUB_STEP_SUMMARY", stage.repo.state().join("summary"));
+        }
+        let ran = Ran::from(program.output().unwrap());
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        let record: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let instead = if statuses {
+            "status"
+        } else if has_summary {
+            "step-summary"
+        } else {
+            ""
+        };
+        assert_eq!(record["delivery"]["instead"].as_str().unwrap_or_default(), instead, "{}", ran.stderr);
+        assert_eq!(ran.stderr.contains("and not by a check run"), !instead.is_empty(), "{}", ran.stderr);
+        let told = &stage.fake.world().statuses;
+        assert_eq!(told.len(), usize::from(statuses));
+        if statuses {
+            assert_eq!((&told[0]["state"], &told[0]["context"]), (&"success".into(), &"c".into()));
+            assert_eq!(told[0]["description"], "passed with warnings: 1 warning");
+        }
+        assert!(stage.fake.world().check_runs.is_empty());
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::app::check_run::{CLOSE, Wanted, Way, job, on_signals, preview};
+use crate::app::check_run::{CLOSE, Wanted, Way, fall_back, job, on_signals, preview};
 use crate::app::failure::Failure;
 use crate::app::folders;
 use crate::app::journals::{self, Stored};
@@ -116,7 +116,8 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
         let shown = event_loop()?.block_on(preview(&record, folder, environ, &registry));
         return shown.map_err(PublishError::Output).and_then(|()| untouched(record.delivery));
     }
-    let was_delivered = record.delivery.check_run == Delivered::Delivered;
+    let was_delivered =
+        record.delivery.check_run == Delivered::Delivered && record.delivery.instead.is_none();
     if was_delivered && !options.again {
         return untouched(record.delivery);
     }
@@ -154,7 +155,8 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
     let job = job(&record, folder, &registry).map_err(unreadable)?;
     let published = event_loop()?.block_on(async {
         let cancelled = on_signals()?;
-        let published = deliver(&remote, &subject, job, journal, cancelled).await;
+        let mut published = deliver(&remote, &subject, job, journal, cancelled).await;
+        published.delivery = fall_back(&record, published.delivery, environ, &registry).await;
         remote.client.close(Instant::now() + CLOSE).await;
         Ok::<_, Failure>(published)
     })?;

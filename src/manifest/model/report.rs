@@ -110,7 +110,8 @@ pub enum Annotate {
 }
 
 /// A way to report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fallback {
     /// A check run.
     CheckRun,
