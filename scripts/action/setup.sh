@@ -74,16 +74,6 @@ own_folder() {
   printf '%s\n' "$folder"
 }
 
-# fetch URL FILE: downloads, over HTTPS unless the server is this machine.
-fetch() {
-  local protocols='=https'
-  case $1 in
-    http://127.0.0.1:* | http://localhost:*) protocols='=http' ;;
-  esac
-  curl --fail --silent --show-error --location --proto "$protocols" --retry 2 --connect-timeout 10 --max-time 300 \
-    --output "$2" -- "$1"
-}
-
 # Where archives may be: the server that runs the job, which asks itself first for an action too, then github.com.
 release_urls() {
   local repository=${ACTION_REPOSITORY:-${GITHUB_ACTION_REPOSITORY:-}} server=${GITHUB_SERVER_URL:-https://github.com}
@@ -96,35 +86,18 @@ release_urls() {
   [ "$server" = https://github.com ] || printf '%s\n' "https://github.com/$repository/releases/download/v$1"
 }
 
+# release VERSION: installs it by the script that administrators use too, which verifies what it downloads.
 release() {
-  local version=$1 folder archive machine url
-  machine=$(uname -m)
-  case $(uname -s)-$machine in
-    Linux-x86_64 | Linux-aarch64) ;;
-    *) fail "there is no release for $(uname -s) on $machine" "set the input install to source" ;;
-  esac
+  local folder url
   folder=$(own_folder)
-  archive="rungate-$version-$machine-unknown-linux-musl.tar.gz"
   while read -r url; do
-    echo "asking $url"
-    if fetch "$url/$archive" "$folder/$archive" && fetch "$url/SHA256SUMS" "$folder/SHA256SUMS"; then
-      verify "$folder" "$archive" "$url"
-      tar -xzf "$folder/$archive" -C "$folder" --no-same-owner --strip-components=1 \
-        || fail "$archive is no archive" "try again, or name another place with the input release-url"
-      PROGRAM="$folder/rungate"
+    if sh "$root/scripts/install.sh" --version "$1" --prefix "$folder" --url "$url"; then
+      PROGRAM="$folder/bin/rungate"
       return
     fi
-  done < <(release_urls "$version")
-  fail "rungate $version could not be downloaded" \
+  done < <(release_urls "$1")
+  fail "no release of rungate $1 could be installed" \
     "install it on this host, name a mirror with the input release-url, or set the input install to source"
-}
-
-# verify FOLDER ARCHIVE URL: the archive is the one that the release's list of digests names.
-verify() {
-  local wanted
-  wanted=$(awk -v name="$2" '$2 == name || $2 == "*" name { print $1 }' "$1/SHA256SUMS")
-  [ -n "$wanted" ] || fail "SHA256SUMS of $3 does not name $2" "tell who made the release"
-  [ "$wanted" = "$(digest_of "$1/$2")" ] || fail "$2 of $3 is not what SHA256SUMS says" "do not use it; tell who made the release"
 }
 
 build() {

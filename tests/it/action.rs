@@ -5,6 +5,8 @@ mod setup;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -65,6 +67,7 @@ fn a_run_that_passes_tells_the_workflow_all_that_it_maps() {
     let id = app(&fake);
     let job = job(&root(), &repo, &fake, &[("command", "c"), ("app-id", &id), ("private-key", APP_KEY)], &[]);
     assert_eq!(job.outcomes["run"], "success", "{}", job.log);
+    assert_eq!(job.outcomes["reconcile"], "skipped");
     assert_eq!((job.output("conclusion").as_str(), job.output("exit-code").as_str()), ("success", "0"));
     assert_eq!(job.output("notice-count"), "1");
     assert_eq!(job.output("failure-count"), "0");
@@ -103,6 +106,7 @@ fn a_gate_that_fails_fails_the_step_and_is_told_all_the_same() {
     assert_eq!((job.output("conclusion").as_str(), job.output("exit-code").as_str()), ("failure", "1"));
     assert_eq!(job.output("failure-count"), "1");
     assert_eq!(fake.state()["check_runs"][0]["conclusion"], "failure");
+    assert_eq!(job.outcomes["reconcile"], "success", "nothing is left open: {}", job.log);
 }
 
 #[test]
@@ -192,7 +196,7 @@ fn secrets_are_given_to_no_step_that_does_not_need_them() {
         for step in Composite::read(&action).steps {
             let text: String = step.env.iter().map(|(_, value)| value.as_str()).collect();
             let takes = text.contains("inputs.private-key") || text.contains("inputs.token");
-            assert_eq!(takes, step.id == "run" || step.run.is_some_and(|run| run.contains("reconcile")));
+            assert_eq!(takes, step.id == "run" || step.id == "reconcile", "{}", step.id);
         }
     }
 }
@@ -249,14 +253,14 @@ fn cancel(pid: Pid, is_over: &mut dyn FnMut() -> bool) -> Vec<Signal> {
     sent
 }
 
-#[test]
-fn a_job_that_is_cancelled_closes_its_check_run_and_leaves_no_process() {
-    let fake = Fake::start();
-    let marker = format!("{}.25", 700 + std::process::id());
+/// A job whose command waits, what is done to the step's process meanwhile, and how many of its processes are left.
+fn disturbed(fake: &Fake, mut disturb: impl FnMut(&mut Child)) -> (Job, usize) {
+    static NEXT: AtomicU32 = AtomicU32::new(700);
+    let marker = format!("{}.25", NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id());
     let repo = repository(&format!("- {{id: a, shell: sh, run: 'sleep {marker} & sleep {marker}'}}"));
     let programs = programs();
-    let (path, url, id) =
-        (format!("{}:{}", programs.path().display(), crate::context::path()), fake.url(), app(&fake));
+    let path = format!("{}:{}", programs.path().display(), crate::context::path());
+    let (url, id) = (fake.url(), app(fake));
     let host = [
         ("PATH", path.as_str()),
         ("GITHUB_API_URL", url.as_str()),
@@ -264,20 +268,39 @@ fn a_job_that_is_cancelled_closes_its_check_run_and_leaves_no_process() {
         ("RUNGATE_STATE_DIR", repo.state().to_str().unwrap()),
     ];
     let with = [("command", "c"), ("app-id", id.as_str()), ("private-key", APP_KEY)];
-    let mut sent = Vec::new();
     let job = Job::new(&root(), repo.path(), &with, &host).run_watched(|step, child| {
         if step.id == "run" {
             wait_until("the check run", || !fake.world().check_runs.is_empty());
             wait_until("the step", || count_of(&marker) == 2);
-            let pid = Pid::from_raw(child.id().cast_signed());
-            sent = cancel(pid, &mut || child.try_wait().unwrap().is_some());
+            disturb(child);
         }
+    });
+    (job, count_of(&marker))
+}
+
+#[test]
+fn a_job_that_is_cancelled_closes_its_check_run_and_leaves_no_process() {
+    let fake = Fake::start();
+    let mut sent = Vec::new();
+    let (job, left) = disturbed(&fake, |child| {
+        sent = cancel(Pid::from_raw(child.id().cast_signed()), &mut || child.try_wait().unwrap().is_some());
     });
     assert_eq!(sent, [Signal::SIGINT], "the first signal is enough: {}", job.log);
     assert_eq!((job.output("conclusion").as_str(), job.output("exit-code").as_str()), ("cancelled", "130"));
     let check_run = &fake.state()["check_runs"][0];
     assert_eq!((&check_run["status"], &check_run["conclusion"]), (&"completed".into(), &"cancelled".into()));
-    assert_eq!(count_of(&marker), 0, "processes are left");
+    assert_eq!(left, 0, "processes are left");
+}
+
+#[test]
+fn a_run_that_was_killed_is_closed_by_the_last_step() {
+    let fake = Fake::start();
+    let (job, left) = disturbed(&fake, |child| child.kill().unwrap());
+    assert_eq!(job.output("exit-code"), "", "it could say nothing");
+    assert_eq!(job.outcomes["reconcile"], "success", "{}", job.log);
+    let check_run = &fake.state()["check_runs"][0];
+    assert_eq!((&check_run["status"], &check_run["conclusion"]), (&"completed".into(), &"failure".into()));
+    assert_eq!(left, 0, "processes are left");
 }
 
 /// How many processes have `marker` as an argument of their own.

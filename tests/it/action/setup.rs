@@ -167,7 +167,8 @@ fn release(version: &str, program: &[u8], sha256: Option<&str>) -> BTreeMap<Stri
     let machine = String::from_utf8(command("uname").arg("-m").output().unwrap().stdout).unwrap();
     let name = format!("rungate-{version}-{}-unknown-linux-musl", machine.trim());
     let inside = folder.path().join(&name);
-    std::fs::create_dir(&inside).unwrap();
+    std::fs::create_dir_all(inside.join("share/doc")).unwrap();
+    std::fs::write(inside.join("share/doc/README.md"), "").unwrap();
     std::fs::write(inside.join("rungate"), program).unwrap();
     std::fs::set_permissions(inside.join("rungate"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let archive = format!("{name}.tar.gz");
@@ -197,7 +198,8 @@ fn a_release_is_installed_for_this_job_alone_when_its_digest_is_right() {
     let (ran, chosen) = host.setup(&[("RELEASE_URL", &url)]);
     let chosen = PathBuf::from(chosen.unwrap_or_else(|| panic!("{}{}", ran.stdout, ran.stderr)));
     assert!(chosen.starts_with(host.folder.path().join("temp")), "{}", chosen.display());
-    assert_eq!(std::fs::metadata(chosen.parent().unwrap()).unwrap().permissions().mode() & 0o77, 0);
+    let folder = chosen.ancestors().nth(2).unwrap();
+    assert_eq!(std::fs::metadata(folder).unwrap().permissions().mode() & 0o77, 0, "{}", folder.display());
 }
 
 #[test]
@@ -211,11 +213,11 @@ fn a_release_that_is_not_what_it_says_is_not_installed() {
     let mut absent = release(OWN, &program(OWN), None);
     absent.remove("/SHA256SUMS");
     for (files, words) in [
-        (release(OWN, &program(OWN), Some(&wrong)), "is not what SHA256SUMS says"),
-        (unnamed, "does not name"),
-        (absent, "could not be downloaded"),
+        (release(OWN, &program(OWN), Some(&wrong)), ", and not "),
+        (unnamed, "SHA256SUMS does not name"),
+        (absent, "SHA256SUMS cannot be downloaded"),
         (release(OWN, &program("0.0.1"), None), "is not what was asked for"),
-        (BTreeMap::new(), "could not be downloaded"),
+        (BTreeMap::new(), "could be installed"),
     ] {
         let host = Host::new();
         let url = serve(files);
@@ -226,4 +228,5 @@ fn a_release_that_is_not_what_it_says_is_not_installed() {
     // In clear text nothing is asked for, but of this machine.
     let (ran, chosen) = Host::new().setup(&[("RELEASE_URL", "http://192.0.2.1")]);
     assert_eq!((ran.code, chosen), (Some(4), None), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is not HTTPS"), "{}", ran.stderr);
 }

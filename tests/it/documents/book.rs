@@ -54,8 +54,8 @@ fn every_message_of_the_list_of_troubles_is_one_of_the_programs() {
     let mut all = Vec::new();
     sources(&root().join("src"), &mut all);
     let mut said: Vec<String> = all.iter().map(|source| literals_joined(source)).collect();
-    for script in ["setup.sh", "run.sh"] {
-        said.push(read(format!("scripts/action/{script}")));
+    for script in ["action/setup.sh", "action/run.sh", "install.sh"] {
+        said.push(read(format!("scripts/{script}")));
     }
     let document = read("docs/troubleshooting.md");
     let messages = first_cells(&document, "# When something");
