@@ -255,8 +255,9 @@ fn cancel(pid: Pid, is_over: &mut dyn FnMut() -> bool) -> Vec<Signal> {
 
 /// A job whose command waits, what is done to the step's process meanwhile, and how many of its processes are left.
 fn disturbed(fake: &Fake, mut disturb: impl FnMut(&mut Child)) -> (Job, usize) {
-    static NEXT: AtomicU32 = AtomicU32::new(700);
-    let marker = format!("{}.25", NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id());
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    // Short enough that an orphan does not hold up the test for long, and told apart by the digits behind the point.
+    let marker = format!("30.{}{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let repo = repository(&format!("- {{id: a, shell: sh, run: 'sleep {marker} & sleep {marker}'}}"));
     let programs = programs();
     let path = format!("{}:{}", programs.path().display(), crate::context::path());
@@ -312,23 +313,66 @@ fn count_of(marker: &str) -> usize {
         .count()
 }
 
+/// A host whose rungate is a shell script, with this between its answer to `--version` and its end.
+fn stand_in(script: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("rungate");
+    let version =
+        format!("[ \"$1\" != --version ] || {{ echo rungate {}; exit; }}", env!("CARGO_PKG_VERSION"));
+    std::fs::write(&program, format!("#!/bin/sh\n{version}\n{script}\n")).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.path().display(), crate::context::path());
+    (folder, path)
+}
+
+#[test]
+fn a_secret_has_one_name_in_the_programs_environment() {
+    let (folder, path) = stand_in("env > \"$(dirname \"$0\")/$1\"; exit 1");
+    let repo = repository(PASSES);
+    let with = [
+        ("command", "c"),
+        ("app-id", "an-app"),
+        ("private-key", "a-key"),
+        ("installation-id", "an-installation"),
+        ("token", "a-token"),
+    ];
+    let job =
+        Job::new(&root(), repo.path(), &with, &[("PATH", &path)]).with_service("a-runtime-token", "u").run();
+    assert_eq!(job.outcomes["reconcile"], "failure", "both steps have called it");
+    for (step, names) in [
+        (
+            "run",
+            &[
+                "RUNGATE_APP_ID",
+                "RUNGATE_APP_PRIVATE_KEY",
+                "RUNGATE_INSTALLATION_ID",
+                "RUNGATE_TOKEN",
+                "ACTIONS_RUNTIME_TOKEN",
+            ][..],
+        ),
+        (
+            "reconcile",
+            &["RUNGATE_APP_ID", "RUNGATE_APP_PRIVATE_KEY", "RUNGATE_INSTALLATION_ID", "RUNGATE_TOKEN"],
+        ),
+    ] {
+        let seen = std::fs::read_to_string(folder.path().join(step)).unwrap();
+        let secrets: BTreeSet<&str> = seen
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .filter(|(_, value)| value.starts_with("a-") || value.starts_with("an-"))
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(secrets, names.iter().copied().collect(), "{step}");
+    }
+}
+
 #[test]
 fn artifacts_are_handed_to_the_step_that_uploads_them() {
     // What the program writes about artifacts is tested where they are; here a program that writes it.
-    let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("rungate");
-    std::fs::write(
-        &program,
-        format!(
-            "#!/bin/sh\n[ \"$1\" != --version ] || {{ echo rungate {}; exit; }}\n\
-             echo \"artifact-name=n\" >> \"$GITHUB_OUTPUT\"; echo \"artifact-path=/p\" >> \"$GITHUB_OUTPUT\"; exit 1\n",
-            env!("CARGO_PKG_VERSION")
-        ),
-    )
-    .unwrap();
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (_folder, path) = stand_in(
+        "echo \"artifact-name=n\" >> \"$GITHUB_OUTPUT\"; echo \"artifact-path=/p\" >> \"$GITHUB_OUTPUT\"; exit 1",
+    );
     let repo = repository(PASSES);
-    let path = format!("{}:{}", folder.path().display(), crate::context::path());
     for (artifacts, uploads) in [("hand-off", 1), ("native", 0)] {
         let with = [("command", "c"), ("artifacts", artifacts)];
         let job = Job::new(&root(), repo.path(), &with, &[("PATH", &path)]).run();
