@@ -3,7 +3,7 @@
 #
 #   benches/run.sh [flood-size]      size of the flood, as `head -c` takes it (default 5G)
 #
-# Needs hyperfine and python3-venv (apt). just and prek are installed by pip into a folder that is removed again.
+# Needs hyperfine and python3-venv (apt), and bubblewrap to compare the sandbox with. just and prek are installed by pip into a folder that is removed again.
 # Nothing here passes or fails: times are for reading, not for CI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -56,3 +56,6 @@ python3 "$OLDPWD/benches/flood.py" "$FLOOD" "$rungate" run flood
 
 printf '\n### Redaction\n\n'
 "$release/examples/redact_speed"
+
+printf '\n## The sandbox\n\n'
+python3 "$OLDPWD/benches/sandbox.py" "$rungate" "$RUNS"
