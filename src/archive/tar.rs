@@ -37,6 +37,10 @@ pub(super) fn write<W: Write>(
             put(&mut encoder, records.as_bytes())?;
             fill(&mut encoder, records.len() as u64)?;
         }
+        if let Some(target) = &entry.link {
+            put(&mut encoder, &link(&entry.path, target))?;
+            continue;
+        }
         put(&mut encoder, &header(&entry.path, entry.size, entry.mode, b'0'))?;
         file::copy(root, entry, &mut encoder)?;
         fill(&mut encoder, entry.size)?;
@@ -60,6 +64,9 @@ fn records(entry: &Entry) -> Option<String> {
     let mut text = String::new();
     if entry.path.len() > 100 || !entry.path.is_ascii() {
         record(&mut text, "path", &entry.path);
+    }
+    if let Some(target) = entry.link.as_ref().filter(|target| target.len() > 100 || !target.is_ascii()) {
+        record(&mut text, "linkpath", target);
     }
     if entry.size >= LARGE {
         record(&mut text, "size", &entry.size.to_string());
@@ -91,6 +98,20 @@ fn header(path: &str, size: u64, mode: u32, kind: u8) -> [u8; BLOCK] {
     put(148, b"        ");
     put(156, &[kind]);
     put(257, b"ustar\x0000");
+    summed(block)
+}
+
+/// The header of a link that says `target`.
+fn link(path: &str, target: &str) -> [u8; BLOCK] {
+    let mut block = header(path, 0, 0o777, b'2');
+    let target = &target.as_bytes()[..target.len().min(100)];
+    block[157..157 + target.len()].copy_from_slice(target);
+    block[148..156].copy_from_slice(b"        ");
+    summed(block)
+}
+
+/// The header with its checksum, which is taken as if it were blank.
+fn summed(mut block: [u8; BLOCK]) -> [u8; BLOCK] {
     let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
     block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     block

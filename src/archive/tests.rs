@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 fn entry(path: &str, size: u64) -> Entry {
-    Entry { path: path.to_owned(), size, mode: 0o644 }
+    Entry { path: path.to_owned(), size, mode: 0o644, link: None }
 }
 
 const FORMS: [Form; 3] = [Form::Zip { level: 6 }, Form::TarZst { level: 6 }, Form::Plain];

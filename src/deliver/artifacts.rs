@@ -275,11 +275,16 @@ impl Contents {
             }
             let entries = list.files.into_iter().map(|file| {
                 let mode = u32::from_str_radix(&file.mode, 8).unwrap_or(0o644);
-                Entry { path: file.path, size: file.size, mode }
+                Entry { path: file.path, size: file.size, mode, link: file.link }
             });
             let mut entries: Vec<Entry> = entries.collect();
             if form != Form::Plain {
-                entries.push(Entry { path: name.to_owned(), size: text.len() as u64, mode: 0o644 });
+                entries.push(Entry {
+                    path: name.to_owned(),
+                    size: text.len() as u64,
+                    mode: 0o644,
+                    link: None,
+                });
                 entries.sort_unstable_by(|one, other| one.path.cmp(&other.path));
             }
             return Ok(Self { root, form, entries });

@@ -29,11 +29,17 @@ pub struct Listed {
     /// Its path in the artifact.
     pub path: String,
     /// Its size in bytes.
+    #[serde(default)]
     pub size: u64,
     /// Its permissions, in octal digits.
+    #[serde(default)]
     pub mode: String,
-    /// Its digest.
-    pub sha256: Sha256,
+    /// Its digest; absent for a link.
+    #[serde(default)]
+    pub sha256: Option<Sha256>,
+    /// What it says, where it is a symbolic link.
+    #[serde(default)]
+    pub link: Option<String>,
 }
 
 /// One artifact in a record.

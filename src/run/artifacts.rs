@@ -26,7 +26,7 @@ use crate::record::artifact::{
 use crate::redact::{Registry, Stream};
 use crate::run::dispatcher::Host;
 use crate::run::stop::{Stopped, Urgency, Why};
-use crate::workspace::collect::{self, Caps, Collected, Hidden, Walk, Wanted};
+use crate::workspace::collect::{self, Caps, Collected, Hidden, Link, Walk, Wanted};
 use crate::workspace::files::Beneath;
 
 /// Folders within each other that are entered.
@@ -164,6 +164,8 @@ struct Entry {
     size: u64,
     mode: u32,
     sha256: Sha256,
+    /// What it says, where it is a link. Only the list has it: nothing in a record leads anywhere.
+    link: Option<String>,
 }
 
 /// What was found for an artifact.
@@ -248,6 +250,8 @@ impl Keeper {
     fn collect(&self, task: &Task, folder: &Path, found: &mut Found) -> Result<(), NotKept> {
         let hidden = if task.planned.include_hidden_files { Hidden::Take } else { Hidden::Skip };
         let wanted = Wanted::new(&self.globs(task), hidden).map_err(NotKept::Glob)?;
+        let keeps_links = task.planned.packing.archive == Archive::TarZst;
+        let wanted = if keeps_links { wanted.with_links() } else { wanted };
         let root =
             Beneath::open(&self.workspace).map_err(|problem| NotKept::Workspace(problem.to_string()))?;
         let caps = Caps { bytes: self.bytes_left, files: self.files_left, depth: MAX_DEPTH };
@@ -270,14 +274,41 @@ impl Keeper {
             let why = notes.last().map_or_else(|| "it is too large".to_owned(), ToString::to_string);
             return Err(NotKept::Limit(why));
         }
-        notes.iter().for_each(|note| found.leave_out(note.to_string()));
+        for note in notes {
+            found.leave_out(note.to_string());
+        }
         found.left_out_count += more as u64;
+        for link in walk.links() {
+            self.link(link, &base, task.planned.mask, found)?;
+        }
         if task.planned.packing.archive == Archive::None && found.entries.len() > 1 {
             return Err(NotKept::NotOne(found.entries.len()));
         }
         if !found.entries.is_empty() {
             found.manifest = Some(list(&task.name, &mut found.entries, folder).map_err(NotKept::List)?);
         }
+        Ok(())
+    }
+
+    /// Takes a link that stays inside of the artifact.
+    fn link(&self, link: &Link, base: &str, mask: bool, found: &mut Found) -> Result<(), NotKept> {
+        let path = below(&link.path, base).to_owned();
+        let text = format!("{path} {}", link.target);
+        if !stays_inside(&path, &link.target)
+            || text.chars().any(|c| c != '/' && Artifact::REFUSED.contains(&c))
+        {
+            found.leave_out(format!("{path} is a symbolic link that leads out of the artifact"));
+            return Ok(());
+        }
+        if mask {
+            let mut search = Search::new(&self.registry);
+            search.look(text.as_bytes());
+            if search.has_found() {
+                return Err(NotKept::Secret { path });
+            }
+        }
+        let sha256 = Sha256::of(link.target.as_bytes());
+        found.entries.push(Entry { path, size: 0, mode: 0o777, sha256, link: Some(link.target.clone()) });
         Ok(())
     }
 
@@ -316,7 +347,7 @@ impl Keeper {
         if search.is_some_and(Search::has_found) {
             return Err(NotKept::Secret { path });
         }
-        Ok(Entry { path, size, mode, sha256: Sha256::from(hasher) })
+        Ok(Entry { path, size, mode, sha256: Sha256::from(hasher), link: None })
     }
 
     /// Whether there is time for more.
@@ -369,6 +400,19 @@ fn below<'a>(path: &'a str, base: &str) -> &'a str {
     path.strip_prefix(base).map_or(path, |rest| rest.trim_start_matches('/'))
 }
 
+/// Whether a link at `path` that says `target` leads to something in the same artifact. It may climb at its begin only: what
+/// it climbs through then are folders, which no other link of the artifact can stand for.
+fn stays_inside(path: &str, target: &str) -> bool {
+    let mut parts = target.split('/').filter(|part| !matches!(*part, "" | ".")).peekable();
+    let mut up = 0;
+    while parts.next_if_eq(&"..").is_some() {
+        up += 1;
+    }
+    let rest: Vec<&str> = parts.collect();
+    let depth = path.split('/').count() - 1;
+    !target.starts_with('/') && up <= depth && !rest.contains(&"..") && !(rest.is_empty() && up == 0)
+}
+
 /// What is to be said of names that some systems take for one.
 fn alike(entries: &[Entry]) -> Option<String> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
@@ -401,12 +445,15 @@ fn list(name: &str, entries: &mut [Entry], folder: &Path) -> io::Result<Sha256> 
     };
     write(&format!("{{\"schema\":\"{LIST_SCHEMA}\",\"name\":{},\"files\":[", json!(name)))?;
     for (index, entry) in entries.iter().enumerate() {
-        let line = json!({
-            "path": entry.path,
-            "size": entry.size,
-            "mode": format!("{:04o}", entry.mode),
-            "sha256": entry.sha256,
-        });
+        let line = match &entry.link {
+            None => json!({
+                "path": entry.path,
+                "size": entry.size,
+                "mode": format!("{:04o}", entry.mode),
+                "sha256": entry.sha256,
+            }),
+            Some(target) => json!({"path": entry.path, "link": target}),
+        };
         write(if index == 0 { "\n" } else { ",\n" })?;
         write(&line.to_string())?;
     }

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 
 mod wanted;
 
@@ -51,6 +51,15 @@ pub struct Collected {
     pub size: u64,
     /// Its permissions, without the bits that change the user.
     pub mode: u32,
+}
+
+/// A symbolic link, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its path below the folder.
+    pub path: String,
+    /// What it says: text without control characters and backslashes, and nothing that could be believed.
+    pub target: String,
 }
 
 /// Something that was not taken.
@@ -122,6 +131,7 @@ pub struct Walk<'a> {
     over: bool,
     notes: Vec<Note>,
     unnamed: usize,
+    links: Vec<Link>,
 }
 
 /// A folder that the walk is in.
@@ -148,6 +158,7 @@ impl<'a> Walk<'a> {
             over: false,
             notes: Vec::new(),
             unnamed: 0,
+            links: Vec::new(),
         };
         walk.enter(root, b".", String::new())?;
         Ok(walk)
@@ -157,6 +168,12 @@ impl<'a> Walk<'a> {
     #[must_use]
     pub fn notes(&self) -> (&[Note], usize) {
         (&self.notes, self.unnamed)
+    }
+
+    /// The links that were met, where they are wanted.
+    #[must_use]
+    pub fn links(&self) -> &[Link] {
+        &self.links
     }
 
     /// Whether a cap has ended the walk early.
@@ -227,7 +244,7 @@ impl<'a> Walk<'a> {
                 self.enter(&folder.descriptor, name, path).map(|()| None).map_err(Reason::of)
             }
             Some(Type::File) | None => self.take(folder, name, path).map(Some),
-            Some(Type::Symlink) => Err(Reason::SymbolicLink),
+            Some(Type::Symlink) => self.link(folder, name, path).map(|()| None),
             Some(Type::Fifo) => Err(Reason::Special("a FIFO")),
             Some(Type::Socket) => Err(Reason::Special("a socket")),
             Some(Type::CharacterDevice | Type::BlockDevice) => Err(Reason::Special("a device")),
@@ -243,6 +260,22 @@ impl<'a> Walk<'a> {
                 None
             }
         }
+    }
+
+    /// Notes a link as it is written, where links are wanted. Where it leads is not looked at.
+    fn link(&mut self, folder: &Folder, name: &[u8], path: String) -> Result<(), Reason> {
+        if !self.wanted.links() {
+            return Err(Reason::SymbolicLink);
+        }
+        if self.files == self.caps.files {
+            return Err(Reason::Files(self.caps.files));
+        }
+        let target = readlinkat(&folder.descriptor, name).map_err(Reason::of)?;
+        let target =
+            target.into_string().ok().filter(|target| is_plain(target)).ok_or(Reason::SymbolicLink)?;
+        self.files += 1;
+        self.links.push(Link { path, target });
+        Ok(())
     }
 
     fn take(&mut self, folder: &Folder, name: &[u8], path: String) -> Result<Collected, Reason> {

@@ -27,6 +27,9 @@ if sys.argv[2] == "zip":
 else:
     with tarfile.open(path) as archive:
         for info in archive:
+            if info.issym():
+                files.append([info.name, info.linkname])
+                continue
             digest = hashlib.sha256(archive.extractfile(info).read()).hexdigest()
             files.append([info.name, info.size, info.mode, digest, info.uid, info.mtime])
 print(json.dumps(files))
@@ -51,7 +54,7 @@ impl Files {
             fs::create_dir_all(place.parent().unwrap()).unwrap();
             fs::write(&place, bytes).unwrap();
             fs::set_permissions(&place, fs::Permissions::from_mode(*mode)).unwrap();
-            Entry { path: (*path).to_owned(), size: bytes.len() as u64, mode: *mode }
+            Entry { path: (*path).to_owned(), size: bytes.len() as u64, mode: *mode, link: None }
         });
         let entries = entries.collect();
         Self { root, entries }
@@ -121,7 +124,7 @@ fn a_zip_file_of_many_files_and_one_of_a_large_file_need_the_longer_form() {
     fs::write(root.path().join("x"), "1").unwrap();
     // The same file under one name more than 65,535 times: only the directory's form is looked at.
     let entries: Vec<Entry> =
-        (0..70_000).map(|_| Entry { path: "x".to_owned(), size: 1, mode: 0o644 }).collect();
+        (0..70_000).map(|_| Entry { path: "x".to_owned(), size: 1, mode: 0o644, link: None }).collect();
     let archive = tempfile::NamedTempFile::new().unwrap();
     pack(Form::Zip { level: 6 }, root.path(), &entries, archive.as_file()).unwrap();
     let count = "import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).infolist()))";
@@ -130,7 +133,7 @@ fn a_zip_file_of_many_files_and_one_of_a_large_file_need_the_longer_form() {
     // Beyond 4 GiB, of which the disk holds nothing.
     let size = (1_u64 << 32) + 12_345;
     fs::File::create(root.path().join("large")).unwrap().set_len(size).unwrap();
-    let entries = [Entry { path: "large".to_owned(), size, mode: 0o644 }, entries[0].clone()];
+    let entries = [Entry { path: "large".to_owned(), size, mode: 0o644, link: None }, entries[0].clone()];
     let archive = tempfile::NamedTempFile::new().unwrap();
     pack(Form::Zip { level: 1 }, root.path(), &entries, archive.as_file()).unwrap();
     let sizes = "import sys, zipfile
@@ -159,6 +162,15 @@ fn a_tar_file_keeps_modes_and_long_names() {
         ("zero", b"", 0o444),
         ("block", &text[..512], 0o644),
     ]);
+    let mut files = files;
+    let link = |path: &str, target: String| Entry {
+        path: path.to_owned(),
+        size: 0,
+        mode: 0o777,
+        link: Some(target),
+    };
+    files.entries.push(link("z/short", "../run.sh".to_owned()));
+    files.entries.push(link("z/long", format!("../{long}")));
     let (archive, packed) = files.pack(Form::TarZst { level: 6 });
     let compressed = fs::read(archive.path()).unwrap();
     assert_eq!((packed.bytes, packed.sha256.to_string()), (compressed.len() as u64, digest(&compressed)));
@@ -169,6 +181,9 @@ fn a_tar_file_keeps_modes_and_long_names() {
         .entries
         .iter()
         .map(|entry| {
+            if let Some(target) = &entry.link {
+                return json!([entry.path, target]);
+            }
             let bytes = fs::read(files.root.path().join(&entry.path)).unwrap();
             json!([entry.path, bytes.len(), entry.mode, digest(&bytes), 0, 0])
         })

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A whole story against programs of others: App, token, check run with 120 annotations, conclusion. The emulator keeps the
-# state; the proxy before it refuses what GitHub's official description refuses.
+# state; the proxy before it refuses what GitHub's official description refuses. Before that, artifacts are uploaded and read
+# back by GitHub's own clients.
 #
 #   tests/peers/run.sh RUNGATE NODE_MODULES [PYTHON]
 #
@@ -150,6 +151,40 @@ tell_check_run() {
   "$PYTHON" "$HERE/check_story.py" "$WORK/requests.jsonl" "$EMULATOR" "$REPOSITORY" "$SHA" "$ANNOTATIONS"
 }
 
+# keep: a repository whose command keeps what lies in `out`, in files that compress and files that do not.
+keep() {
+  local out="$WORK/keeping/out"
+  mkdir -p "$WORK/keeping/.github" "$out/sub dir"
+  cat >"$WORK/keeping/.github/rungate.yml" <<'YAML'
+version: 1
+commands:
+  c:
+    steps:
+      - {id: a, shell: sh, run: 'true'}
+    artifacts:
+      - {name: files, path: out, retention-days: 2}
+      - {name: one.bin, path: out/one.bin, archive: none}
+YAML
+  head -c 30000 /dev/urandom >"$out/one.bin"
+  head -c 20000 /dev/urandom >"$out/sub dir/noise é.bin"
+  head -c 12000000 /dev/urandom >"$out/big.bin"
+  seq 100000 >"$out/text.txt"
+  : >"$out/empty"
+}
+
+# tell_artifacts: GitHub's own clients read back what the program has uploaded.
+tell_artifacts() {
+  keep
+  mkdir -p "$WORK/clients"
+  "$NODE" "$HERE/artifacts.mjs" "$RUNGATE" "$MODULES" "$WORK/keeping" "$WORK/clients" >"$WORK/artifacts.log" 2>&1 || {
+    tail -n 50 "$WORK/artifacts.log" >&2
+    return 1
+  }
+  grep '^  the ' "$WORK/artifacts.log"
+}
+
+echo "Artifacts:"
+tell_artifacts
 echo "github.com:"
 tell api.github.com ""
 echo "GitHub Enterprise Server:"

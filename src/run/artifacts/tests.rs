@@ -259,3 +259,35 @@ fn results_decide_what_is_kept() {
     assert_eq!(kept(ArtifactWhen::Success), [true, true, false, false, false]);
     assert_eq!(kept(ArtifactWhen::Failure), [false, false, true, true, false]);
 }
+
+#[test]
+fn a_tar_file_takes_links_that_stay_inside() {
+    let site = Site::new(&[("o/sub/file", "x"), ("outside", "x")]);
+    let folder = site.workspace.path().join("o");
+    for (name, target) in [
+        ("good", "sub/file"),
+        ("sub/up", "../good"),
+        ("dangling", "nothing"),
+        ("bad-up", "../outside"),
+        ("bad-root", "/etc/passwd"),
+        ("bad-through", "sub/../../outside"),
+        ("bad:colon", "sub/file"),
+        ("self", "."),
+    ] {
+        symlink(target, folder.join(name)).unwrap();
+    }
+    let kept = site.keep(&["o"], |planned| planned.packing.archive = Archive::TarZst);
+    let list = site.list();
+    let links = list["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|file| Some((file["path"].as_str()?, file["link"].as_str()?)));
+    assert_eq!(
+        links.collect::<Vec<_>>(),
+        [("dangling", "nothing"), ("good", "sub/file"), ("sub/up", "../good")]
+    );
+    assert_eq!((kept.files, kept.left_out_count), (4, 5), "{kept:?}");
+    // Nothing in the record leads anywhere.
+    assert!(site.record.path().join("artifacts/a/good").symlink_metadata().is_err());
+}

@@ -10,6 +10,7 @@ pub struct Wanted {
     /// Folders outside which no pattern can match, as the beginning of the patterns names them.
     prefixes: Vec<String>,
     hidden: Hidden,
+    links: bool,
 }
 
 /// What becomes of files and folders that begin with a dot.
@@ -43,7 +44,18 @@ impl Wanted {
                 prefixes.push(prefix(glob));
             }
         }
-        Ok(Self { selection: Selection::new(&all)?, prefixes, hidden })
+        Ok(Self { selection: Selection::new(&all)?, prefixes, hidden, links: false })
+    }
+
+    /// The same, with symbolic links.
+    #[must_use]
+    pub fn with_links(self) -> Self {
+        Self { links: true, ..self }
+    }
+
+    /// Whether symbolic links are wanted.
+    pub(super) const fn links(&self) -> bool {
+        self.links
     }
 
     /// The folder from which paths are counted: the deepest one that holds everything that the patterns begin with, up to
