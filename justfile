@@ -31,9 +31,10 @@ deny:
 docs:
     scripts/python/check_markdown_links.py --format text
 
-# Writes the manifest's JSON Schema
+# Writes the JSON Schemas of manifests and policies
 schema:
     cargo run --locked --quiet -- schema manifest > schemas/manifest.schema.json
+    cargo run --locked --quiet -- schema policy > schemas/policy.schema.json
 
 # Measures, and prints tables for docs/benchmarks.md
 bench:

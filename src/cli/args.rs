@@ -394,8 +394,13 @@ pub(super) struct BaselineUpdate {
 #[command(after_help = "Examples:\n  \
     rungate doctor\n  \
     rungate doctor --format json | jq '.checks[] | select(.state != \"good\")'\n\n\
-    Exits with 4 when something failed without which runs are refused.\n")]
+    Asks GitHub's hosts as well, each for five seconds at most, and GitHub itself where\n\
+    there is an App to ask with. Exits with 4 when something failed without which runs\n\
+    are refused or not delivered.\n")]
 pub(super) struct Doctor {
+    /// Ask nothing of other machines
+    #[arg(long)]
+    pub(super) offline: bool,
     /// Checks for people, or as JSON
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: Format,

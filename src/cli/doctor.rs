@@ -14,7 +14,7 @@ use crate::sandbox::child::Sandbox;
 
 pub(super) fn doctor(args: &Doctor, environ: &Environ, talk: Talk) -> io::Result<Exit> {
     let sandbox = Sandbox::of_this_program();
-    let checks = doctor::examine(Patient { sandbox: &sandbox, environ });
+    let checks = doctor::examine(Patient { sandbox: &sandbox, environ, offline: args.offline });
     match args.format {
         Format::Human => talk.out(&for_people(&checks))?,
         Format::Json => {

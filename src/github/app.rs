@@ -17,7 +17,7 @@ use crate::github::jwt;
 use crate::github::refusal::{Purpose, Reason, Refusal};
 use crate::github::repository::Repository;
 use crate::github::wire::Minted;
-pub use crate::github::wire::{Account, App as About, Installation};
+pub use crate::github::wire::{Account, App as About, Installation, Webhook};
 use crate::http::{Answer, Http};
 use crate::redact::Registry;
 use crate::redact::secret::Secret;
@@ -144,6 +144,22 @@ impl App {
     ) -> Result<Installation, ClientError> {
         let request = Request::get(repository.path("/installation"));
         read(&self.call(&request, Purpose::Installation, deadline).await?)
+    }
+
+    /// Its installations, a hundred at most.
+    ///
+    /// # Errors
+    /// Fails when the server cannot be asked.
+    pub async fn installations(&self, deadline: Instant) -> Result<Vec<Installation>, ClientError> {
+        read(&self.call(&Request::get("/app/installations?per_page=100"), Purpose::App, deadline).await?)
+    }
+
+    /// Where it is told of events.
+    ///
+    /// # Errors
+    /// Fails when the server does not say, or cannot be asked.
+    pub async fn webhook(&self, deadline: Instant) -> Result<Webhook, ClientError> {
+        read(&self.call(&Request::get("/app/hook/config"), Purpose::App, deadline).await?)
     }
 
     /// A fresh token of the installation with this id.

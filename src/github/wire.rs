@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// An App, as it sees itself.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,6 +53,31 @@ pub struct Installation {
     pub repository_selection: Option<String>,
     /// Since when it is suspended.
     pub suspended_at: Option<String>,
+}
+
+/// Where an App is told of events.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Webhook {
+    /// The address, where there is one.
+    #[serde(default, deserialize_with = "filled")]
+    pub url: Option<String>,
+    /// `0` where the certificate of the address is looked at.
+    #[serde(default, deserialize_with = "word")]
+    pub insecure_ssl: Option<String>,
+}
+
+/// A text that says something.
+fn filled<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.filter(|text| !text.is_empty()))
+}
+
+/// A flag that is a text in one answer and a number in another.
+fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(match serde_json::Value::deserialize(from)? {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    })
 }
 
 /// A fresh token.

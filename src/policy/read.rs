@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use crate::id::EnvName;
 use crate::manifest::diagnostic::{Diagnostic, Source};
 use crate::manifest::fields::Kind;
+use crate::manifest::fields::name::Name;
 use crate::manifest::fields::words::{NETWORKS, PERMISSIONS, value};
 use crate::manifest::model::{Permission, Spanned};
 use crate::manifest::read::complaints::{Complaints, quoted};
@@ -250,7 +251,9 @@ fn check_issuer(policy: &Policy, view: View<'_>, out: &mut Complaints) {
 fn check_references(policy: &Policy, out: &mut Complaints) {
     let keys = policy.app.iter().flat_map(|app| &app.keys);
     for reference in keys.chain(policy.secret_sources.values()) {
-        if let Reference::Other(text) = &reference.value {
+        if let Reference::Other(text) = &reference.value
+            && Name::SecretReference.check(text).is_ok()
+        {
             let message = format!("{} cannot be followed yet in this version of rungate", quoted(text));
             let warning = Diagnostic::error("not-available", reference.span, message);
             out.push(warning.help("write `file:/PATH` or `systemd:NAME`").as_warning());

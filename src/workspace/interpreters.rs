@@ -60,7 +60,10 @@ enum Kind {
 }
 
 /// Finds the interpreter of `shell`.
-pub(super) fn find(shell: Shell, place: Place<'_>) -> Result<Interpreter, MissingShell> {
+///
+/// # Errors
+/// Says what is missing, and what to do.
+pub fn find(shell: Shell, place: Place<'_>) -> Result<Interpreter, MissingShell> {
     let names: &[&str] = match shell {
         Shell::Bash => &["bash"],
         Shell::Sh => &["sh"],

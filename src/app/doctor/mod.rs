@@ -2,8 +2,14 @@
 //!
 //! Each subject has a file and a line in [`SUBJECTS`]. Must not change the host: whoever reads the remedy does that.
 
+mod disk;
+mod github;
+mod interpreters;
+mod network;
+mod policy;
 mod program;
 mod remedies;
+mod runner;
 mod sandbox;
 
 use crate::environ::Environ;
@@ -54,10 +60,28 @@ pub struct Patient<'a> {
     pub sandbox: &'a Sandbox,
     /// The caller's environment.
     pub environ: &'a Environ,
+    /// Whether nothing is asked of other machines.
+    pub offline: bool,
+}
+
+impl Check {
+    /// One that came out well.
+    fn good(id: &'static str, found: String) -> Self {
+        Self { id, state: State::Good, found, cause: None, remedies: Vec::new() }
+    }
 }
 
 /// Everything that is tried, in the order in which it is told.
-const SUBJECTS: [fn(Patient<'_>) -> Vec<Check>; 2] = [sandbox::checks, program::checks];
+const SUBJECTS: [fn(Patient<'_>) -> Vec<Check>; 8] = [
+    sandbox::checks,
+    program::checks,
+    runner::checks,
+    interpreters::checks,
+    disk::checks,
+    policy::checks,
+    network::checks,
+    github::checks,
+];
 
 /// Tries everything.
 #[must_use]

@@ -111,7 +111,36 @@ fn each_mistake_has_its_place() {
     ];
     let all: Vec<String> = texts.iter().map(|text| complaints(text).join("\n")).collect();
     assert!(all.iter().all(|said| !said.is_empty()), "{all:#?}");
-    insta::assert_snapshot!(all.join("\n"), @"");
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    1:1 empty this policy refuses everything: its default is `deny`, and it has no rule
+    1:10 unknown-version `version` must be 1, the newest version that this rungate knows, not `2`
+    1:1 empty this policy refuses everything: its default is `deny`, and it has no rule
+    2:1 unknown-key `allw` is not a key of a policy
+    2:10 unknown-word `default` must be one of `deny`, `allow`, not `permit`
+    2:10 missing-key this rule has no `repository`
+    4:10 invalid-name `main` is not a whole reference, such as `refs/heads/main` or `refs/heads/release/*`
+    4:10 invalid-name `refs/heads/[` is not a whole reference, such as `refs/heads/main` or `refs/heads/release/*`
+    4:12 invalid-name `Push` is not the name of an event, such as `push` or `workflow_dispatch`
+    4:12 invalid-name `@team` is not a user such as `octocat` or `dependabot[bot]`, or a team `@ORGANIZATION/TEAM`
+    4:21 invalid-name `ABC` is not a SHA-256 of 64 lower-case hexadecimal digits, as `sha256sum` prints it
+    4:11 unknown-word an item of `verbs` must be one of `run`, `publish`, `reconcile`, `token`, `exec`, not `delete`
+    4:10 wrong-type `forks` must be `true` or `false`, not `yes`
+    4:13 reserved-name `GITHUB_TOKEN` never reaches a script: `RUNGATE_*`, `ACTIONS_*`, `INPUT_*` and `GITHUB_TOKEN` are the caller's
+    5:3 conflicting-keys a rule that admits code from forks gives no secrets: whoever opens a pull request would have them
+    4:19 conflicting-keys `mode: off` lets scripts run without any layer, and `require` names layers that must hold
+    4:20 invalid-name `data` is not an absolute path without `.`, `..` and double slashes
+    4:26 invalid-name `/a/../b` is not an absolute path without `.`, `..` and double slashes
+    4:17 unknown-word `content` is not a permission scope of a GitHub token
+    4:3 duplicate-key the key `repository` is written twice
+    2:22 invalid-name `*/b` is not a repository `OWNER/NAME`, in whose name `*` and `?` stand for others
+    2:43 invalid-name `a` is not a repository `OWNER/NAME`, in whose name `*` and `?` stand for others
+    2:21 invalid-name `/etc/key.pem` is not a reference to a secret: `file:/PATH` or `systemd:NAME`
+    2:37 invalid-name `file:key.pem` is not a reference to a secret: `file:/PATH` or `systemd:NAME`
+    2:53 not-available `vault:kv/key` cannot be followed yet in this version of rungate
+    3:16 clear-text the issuer `http://issuer.example` is reached in clear text, where anybody could sign
+    3:9 invalid-name `https://github.com` is not the bare name of a server, such as `github.com` or `octo.ghe.com`
+    1:1 empty this policy refuses everything: its default is `deny`, and it has no rule
+    "#);
 }
 
 #[test]

@@ -116,3 +116,22 @@ fn the_manifests_reference_names_every_field_of_the_schema_and_no_other() {
         }
     }
 }
+
+#[test]
+fn the_policys_reference_names_every_field_of_the_schema_and_no_other() {
+    let document = read("docs/policy.md");
+    let mut known = BTreeSet::new();
+    fields(&serde_json::from_str(&read("schemas/policy.schema.json")).unwrap(), &BTreeSet::new(), &mut known);
+    let mut named = BTreeSet::new();
+    for table in document.split("\n| field |").skip(1) {
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        for name in rows.flat_map(|row| quoted(row.split(" | ").next().unwrap())) {
+            named.extend(name.split('.').map(str::to_owned));
+        }
+    }
+    // Scopes of permissions are those of the manifest.
+    let scopes = |name: &&String| !rungate::manifest::fields::words::SCOPES.contains(&name.as_str());
+    let known: BTreeSet<&String> = known.iter().filter(scopes).collect();
+    assert_eq!(named.iter().collect::<BTreeSet<_>>(), known);
+    assert!(known.len() > 25);
+}
