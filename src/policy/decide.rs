@@ -88,7 +88,6 @@ pub fn teams(policies: &[Policy], asked: &Asked, facts: &Facts) -> BTreeSet<(Str
             let (against, undecided) = compare(rule, asked, facts);
             if against.is_empty() {
                 wanted.extend(undecided);
-                // What a rule that may match would leave over is for those after it.
             }
         }
     }

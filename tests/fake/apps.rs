@@ -29,6 +29,29 @@ pub(super) fn whoami(world: &World, call: &Call) -> Reply {
     ))
 }
 
+/// `GET /app/hook/config`
+pub(super) fn webhook(world: &World, call: &Call) -> Reply {
+    auth::app(world, call)?;
+    Ok(Answer::json(200, world.webhook.clone()))
+}
+
+/// `GET /orgs/{org}/teams/{team_slug}/memberships/{username}`
+pub(super) fn membership(world: &World, caller: &Caller, [organization, team, user]: [&str; 3]) -> Reply {
+    let Caller::Installation(token) = caller else {
+        return Err(Answer::error(403, "Resource not accessible by integration"));
+    };
+    let held = token.permissions.get("members").map_or(0, |held| auth::rank(held));
+    if held < auth::rank("read") {
+        return Err(Answer::error(403, "Resource not accessible by integration")
+            .with("x-accepted-github-permissions", "members=read".to_owned()));
+    }
+    let found = world.members.iter().find(|[of, named, login, _]| {
+        of == organization && named == team && login.eq_ignore_ascii_case(user)
+    });
+    let [.., state] = found.ok_or_else(Answer::not_found)?;
+    Ok(Answer::json(200, json!({"url": world.address("/"), "role": "member", "state": state})))
+}
+
 /// `GET /app/installations`
 pub(super) fn installations(world: &World, call: &Call) -> Reply {
     let app = auth::app(world, call)?;

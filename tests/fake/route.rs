@@ -48,6 +48,10 @@ fn routed(world: &mut World, call: &Call) -> Reply {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (&call.method, segments.as_slice()) {
         (&Method::GET, ["app"]) => apps::whoami(world, call),
+        (&Method::GET, ["app", "hook", "config"]) => apps::webhook(world, call),
+        (&Method::GET, ["orgs", organization, "teams", team, "memberships", user]) => {
+            apps::membership(world, &auth::caller(world, call)?, [organization, team, user])
+        }
         (&Method::GET, ["app", "installations"]) => apps::installations(world, call),
         (&Method::GET, ["app", "installations", id]) => apps::installation(world, call, id),
         (&Method::POST, ["app", "installations", id, "access_tokens"]) => apps::mint(world, call, id),

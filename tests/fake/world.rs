@@ -169,6 +169,10 @@ pub(crate) struct World {
     pub(crate) installations: Vec<Installation>,
     pub(crate) repositories: Vec<Repository>,
     pub(crate) tokens: Vec<Token>,
+    /// Organization, team, user and the state of the membership.
+    pub(crate) members: Vec<[String; 4]>,
+    /// Where the App is told of events.
+    pub(crate) webhook: Value,
     pub(crate) check_runs: Vec<CheckRun>,
     /// By App, repository and commit.
     pub(crate) suites: Vec<(u64, u64, String)>,
@@ -249,6 +253,10 @@ impl World {
                 repository(503, "open", false, &[]),
             ],
             tokens: vec![job_token],
+            members: [("octocat", "active"), ("invited", "pending")]
+                .map(|(user, state)| ["acme", "data-platform", user, state].map(str::to_owned))
+                .to_vec(),
+            webhook: serde_json::json!({"content_type": "form", "insecure_ssl": "0"}),
             check_runs: Vec::new(),
             suites: Vec::new(),
             statuses: Vec::new(),

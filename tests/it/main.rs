@@ -14,6 +14,7 @@ mod cli;
 mod compatibility;
 mod context;
 mod delivery;
+mod doctor;
 mod documents;
 mod escapes;
 mod exec;

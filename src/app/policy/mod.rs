@@ -71,7 +71,7 @@ impl Policies {
         &self.0
     }
 
-    /// The host's own, which alone names an App and secrets.
+    /// The first, which is the host's own where it has one; a further one names neither an App nor secrets.
     #[must_use]
     pub fn host(&self) -> Option<&Policy> {
         self.0.first()

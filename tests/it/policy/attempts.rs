@@ -272,7 +272,7 @@ fn from_a_flag_or_another_command() {
             exec(
                 "a program that reads through a link",
                 &["sandbox", "exec", "--read", "link", "--", "/bin/true"],
-                "--read /opt",
+                "--read link",
             )
             .rule("  sandbox: {read: [/srv]}\n")
             .before(|host| symlink("/opt", host.path("work/link")).unwrap()),
