@@ -12,6 +12,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::app::code_scanning;
+pub use crate::app::code_scanning::upload_trouble;
 use crate::app::failure::Failure;
 use crate::app::journals;
 use crate::app::policy;
@@ -94,7 +96,7 @@ impl Way {
             }
             Wanted::Auto | Wanted::On => {}
         }
-        match (remote(repository, sha, environ, registry), wanted) {
+        match (remote((repository, sha), Scope::checks, environ, registry), wanted) {
             (Ok(remote), _) => Ok(Self::Remote(Box::new(remote))),
             (Err(Lack { what, remedy, .. }), Wanted::On) => {
                 let message = format!("a check run was asked for, and {what}");
@@ -126,16 +128,17 @@ impl Way {
 }
 
 /// What is missing for a check run.
-struct Lack {
-    what: String,
+pub(super) struct Lack {
+    pub(super) what: String,
     remedy: String,
     /// Whether nobody has set it.
     is_absent: bool,
 }
 
-fn remote(
-    repository: Option<&str>,
-    sha: Option<&str>,
+/// The way to `repository`, about the commit `sha`, with a token for `scope` alone.
+pub(super) fn remote(
+    (repository, sha): (Option<&str>, Option<&str>),
+    scope: fn(Repository) -> Scope,
     environ: &Environ,
     registry: &Registry,
 ) -> Result<Remote, Lack> {
@@ -149,7 +152,7 @@ fn remote(
     if sha.is_none() {
         return Err(absent("the commit is not known", "name it with --sha"));
     }
-    let client = client(Scope::checks(repository.clone()), environ, registry)?;
+    let client = client(scope(repository.clone()), environ, registry)?;
     Ok(Remote { client, repository })
 }
 
@@ -193,6 +196,7 @@ pub(super) fn plan_of(plan: &Plan, environ: &Environ) -> CheckRunPlan {
         max_annotations: plan.report.max_annotations,
         summary: plan.report.summary.clone(),
         fallback: plan.report.fallback.clone(),
+        sarif_upload: code_scanning::plan_of(plan),
     }
 }
 
@@ -330,6 +334,9 @@ pub(super) async fn preview(
     });
     let preview = Preview::new(repository, out);
     let _nothing_was_sent = publish::deliver(&preview, &subject, job, false, None).await;
+    if let Some(Ok(upload)) = code_scanning::prepare(record, folder) {
+        preview.show(&upload.shown(repository));
+    }
     preview.finish()?.finish().map(drop)
 }
 

@@ -4,6 +4,7 @@ pub mod admit;
 pub mod artifacts;
 pub mod baseline;
 pub mod check_run;
+mod code_scanning;
 pub mod doctor;
 pub mod exec;
 pub mod failure;

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use crate::app::admit::{self, Consent, Power, SandboxMode};
 use crate::app::artifacts::{self as app_artifacts, Destination, Place, Road};
 use crate::app::check_run::{self, Publisher, Wanted, Way};
+use crate::app::code_scanning;
 use crate::app::failure::{Failure, host};
 use crate::app::folders;
 use crate::app::journals::{self, Begun};
@@ -245,6 +246,11 @@ impl Making<'_> {
                 let trouble = (came.check_run != Delivered::Delivered).then(|| came.reason.clone()).flatten();
                 *posted = Posted::Yes { trouble };
             }
+            if let Ok((record, _)) = &made {
+                came.sarif =
+                    code_scanning::deliver(record, &folder, &environ, &registry, Some(cancelled.clone()))
+                        .await;
+            }
             let _ = events.send(RunEvent::Delivered { delivery: came.clone() }).await;
             delivery = Some(came);
         }
@@ -263,6 +269,7 @@ impl Making<'_> {
             let why = record.delivery.reason.as_deref().unwrap_or("nobody knows why");
             trouble.push(format!("the check run was not delivered: {why}"));
         }
+        trouble.extend(record.delivery.sarif.as_ref().and_then(code_scanning::upload_trouble));
         let cancelled = *cancelled.borrow();
         Ok(Outcome { record, trouble, cancelled, reconciled: Vec::new(), watched: told.watched })
     }

@@ -1,8 +1,8 @@
 //! `rungate publish`.
 
 use crate::app::artifacts;
-use crate::app::check_run::Wanted;
 use crate::app::check_run::stored::{self, Options, PublishError, Published};
+use crate::app::check_run::{Wanted, upload_trouble};
 use crate::cli::args::{Deliver, Publish};
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
@@ -38,6 +38,7 @@ pub(super) fn publish(args: &Publish, environ: &Environ, talk: Talk) -> Exit {
         return Exit::Passed;
     }
     let reason = delivery.reason.as_deref().unwrap_or("nobody knows why");
+    let uploaded = delivery.sarif.as_ref().and_then(upload_trouble);
     match delivery.check_run {
         Delivered::Delivered if delivery.instead.is_some() => {
             talk.note(&format!("the verdict is told another way, and not by a check run: {reason}"));
@@ -46,8 +47,13 @@ pub(super) fn publish(args: &Publish, environ: &Environ, talk: Talk) -> Exit {
         Delivered::Delivered => {
             let page = delivery.html_url.as_deref().unwrap_or("it has no page");
             match talk.out(&format!("check run: {page}\n")) {
-                Ok(()) if owed.is_empty() => Exit::Passed,
-                Ok(()) => Exit::Undelivered,
+                Ok(()) if owed.is_empty() && uploaded.is_none() => Exit::Passed,
+                Ok(()) => {
+                    if let Some(trouble) = uploaded {
+                        talk.error(&trouble, None);
+                    }
+                    Exit::Undelivered
+                }
                 Err(error) => talk.lost(&error),
             }
         }

@@ -13,5 +13,6 @@ pub mod outbox;
 pub mod preview;
 pub mod publish;
 pub mod remote;
+pub mod sarif_upload;
 pub mod state;
 mod text;

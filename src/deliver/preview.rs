@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::deliver::publish::Api;
@@ -42,10 +42,25 @@ impl<W: Write> Preview<W> {
         Ok(to.writer)
     }
 
-    fn write(&self, call: &Call) -> io::Result<()> {
+    /// Writes a request that is none of the Checks API.
+    pub fn show(&self, request: &Value) {
+        if let Err(error) = self.write(request) {
+            self.fail(error);
+        }
+    }
+
+    fn fail(&self, error: io::Error) {
+        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        to.error.get_or_insert(error);
+    }
+
+    fn call_of(&self, call: &Call) -> io::Result<Value> {
         // What GitHub would give the run is not known.
         let path = call.path(&self.repository).replace("/check-runs/0", "/check-runs/{id}");
-        let request = json!({"method": call.method().word(), "path": path, "body": call.body()?});
+        Ok(json!({"method": call.method().word(), "path": path, "body": call.body()?}))
+    }
+
+    fn write(&self, request: &Value) -> io::Result<()> {
         let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
         let before = if to.count == 0 { "[\n" } else { ",\n" };
         to.count += 1;
@@ -56,9 +71,8 @@ impl<W: Write> Preview<W> {
 
 impl<W: Write + Send> Api for Preview<W> {
     async fn call(&self, call: &Call, _deadline: Instant) -> Came {
-        if let Err(error) = self.write(call) {
-            let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
-            to.error.get_or_insert(error);
+        if let Err(error) = self.call_of(call).and_then(|request| self.write(&request)) {
+            self.fail(error);
         }
         Came::Run(CheckRun::default())
     }

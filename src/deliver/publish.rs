@@ -168,7 +168,15 @@ fn delivery(state: State) -> Delivery {
         count => format!("{count} annotations are missing: {why}"),
     });
     let (check_run_id, html_url) = state.opened.map_or((None, None), |run| (Some(run.id), run.html_url));
-    Delivery { check_run, check_run_id, html_url, reason, is_refused: state.is_refused, instead: None }
+    Delivery {
+        check_run,
+        check_run_id,
+        html_url,
+        reason,
+        is_refused: state.is_refused,
+        instead: None,
+        sarif: None,
+    }
 }
 
 enum Waited {

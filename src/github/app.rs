@@ -61,6 +61,12 @@ impl Scope {
         Self { repository, permissions: BTreeMap::from([("checks".to_owned(), Access::Write)]) }
     }
 
+    /// What it takes to hand findings to code scanning.
+    #[must_use]
+    pub fn code_scanning(repository: Repository) -> Self {
+        Self { repository, permissions: BTreeMap::from([("security_events".to_owned(), Access::Write)]) }
+    }
+
     fn body(&self) -> Value {
         let permissions: BTreeMap<&str, &str> =
             self.permissions.iter().map(|(name, access)| (name.as_str(), access.word())).collect();

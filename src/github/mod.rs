@@ -5,6 +5,7 @@
 pub mod app;
 pub mod checks;
 pub mod client;
+pub mod code_scanning;
 pub mod credentials;
 mod decision;
 mod exchange;

@@ -80,10 +80,6 @@ fn is_token(expr: &Expr) -> bool {
 }
 
 fn in_report(report: &Report, found: &mut Vec<Diagnostic>) {
-    if report.sarif_upload.value {
-        let help = "upload `findings.sarif` from the run's record in a later step of the workflow";
-        found.push(missing(report.sarif_upload.span, "`sarif-upload`", help));
-    }
     if report.check_runs.value == CheckRuns::Gates {
         found.push(missing(report.check_runs.span, "`check-runs: gates`", "write `command`"));
     }

@@ -164,6 +164,7 @@ pub fn plan(
             progress: command.report.progress,
             fallback: command.report.fallback.clone(),
             filter: command.report.filter_mode.value,
+            sarif_upload: command.report.sarif_upload.value,
         },
         steps: Vec::new(),
         contexts: making.contexts,

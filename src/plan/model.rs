@@ -387,4 +387,6 @@ pub struct ReportPlan {
     pub fallback: Vec<Fallback>,
     /// Which findings are shown.
     pub filter: FilterMode,
+    /// Whether code scanning is told, too.
+    pub sarif_upload: bool,
 }

@@ -18,6 +18,18 @@ pub struct CheckRunPlan {
     /// How the verdict is told, in turn, where the check run may not be made.
     #[serde(default)]
     pub fallback: Vec<Fallback>,
+    /// What code scanning is to be told beside it; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sarif_upload: Option<SarifPlan>,
+}
+
+/// What the findings are for, as code scanning sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SarifPlan {
+    /// The full reference that the head commit belongs to, such as `refs/heads/main` or `refs/pull/7/head`. Absent where
+    /// it is not known: then nothing can be uploaded.
+    #[serde(rename = "ref")]
+    pub git_ref: Option<String>,
 }
 
 /// Whether there is a check run that says what the record says.
@@ -55,6 +67,57 @@ pub struct Delivery {
     /// Whether it was refused before there was a check run, so that another way may be open.
     #[serde(skip)]
     pub is_refused: bool,
+    /// What became of the upload to code scanning; absent where none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sarif: Option<SarifDelivery>,
+}
+
+/// What became of an upload to code scanning.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SarifDelivery {
+    /// Whether it was accepted.
+    pub upload: Delivered,
+    /// Its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// How far the server came with it while it was waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processing: Option<Processing>,
+    /// Results that it holds.
+    #[serde(default)]
+    pub results: u64,
+    /// Results of the SARIF that are not in it because they are in no file of the repository.
+    #[serde(default)]
+    pub without_place: u64,
+    /// Why there is none, or why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl SarifDelivery {
+    /// None, because of `reason`.
+    #[must_use]
+    pub fn none(reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..Self::default() }
+    }
+
+    /// One that failed because of `reason`, before anything was sent.
+    #[must_use]
+    pub fn unsent(reason: impl Into<String>) -> Self {
+        Self { upload: Delivered::Failed, ..Self::none(reason) }
+    }
+}
+
+/// How far code scanning came with an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Processing {
+    /// It had not been looked at.
+    Pending,
+    /// Its alerts are there.
+    Complete,
+    /// It could not be used.
+    Failed,
 }
 
 impl Delivery {

@@ -118,6 +118,7 @@ pub(super) fn record() -> Record {
             max_annotations: 500,
             fallback: Vec::new(),
             summary: SECTIONS.to_vec(),
+            sarif_upload: None,
         },
         delivery: Delivery::default(),
         audit: "none".into(),

@@ -118,11 +118,11 @@ impl Terminal {
         if let Some(record) = &mut self.finished {
             record.delivery = delivery.clone();
         }
+        if self.view.format != Format::Human {
+            return;
+        }
         let page = delivery.html_url.as_deref().map(one_line);
-        if self.view.format == Format::Human
-            && delivery.check_run == Delivered::Delivered
-            && let Some(page) = page
-        {
+        if let (Delivered::Delivered, Some(page)) = (delivery.check_run, page) {
             self.out.say(&format!("check run: {page}\n"));
         }
         if let Some(instead) = delivery.instead {
@@ -132,6 +132,9 @@ impl Terminal {
                 Fallback::StepSummary | Fallback::CheckRun => "the summary of the job",
             };
             self.err.say(&format!("note: the verdict is told by {told}, and not by a check run: {why}\n"));
+        }
+        if let Some(sarif) = delivery.sarif.as_ref().and_then(words::of_upload) {
+            self.out.say(&format!("code scanning: {sarif}\n"));
         }
     }
 

@@ -10,6 +10,7 @@ use crate::clock::readable;
 use crate::finding::Finding;
 use crate::page::words::{self, counted, outcome, place, size};
 use crate::record::artifact::{ArtifactRecord, ArtifactState, Uploaded};
+use crate::record::delivery::{Delivered, Processing, SarifDelivery};
 use crate::record::{Record, StepRecord};
 use crate::report::theme::{Paint, Theme, one_line, pad, wrap};
 
@@ -32,6 +33,28 @@ impl Worst {
         if at < SHOWN {
             self.0.insert(at, finding.clone());
             self.0.truncate(SHOWN);
+        }
+    }
+}
+
+/// What is said of an upload to code scanning; nothing of one that failed, which is trouble and told as such.
+pub(super) fn of_upload(delivery: &SarifDelivery) -> Option<String> {
+    let why = delivery.reason.as_deref().map(one_line).unwrap_or_default();
+    match delivery.upload {
+        Delivered::None => Some(format!("nothing was uploaded: {why}")),
+        Delivered::Pending | Delivered::Failed => None,
+        Delivered::Delivered => {
+            let plural = if delivery.results == 1 { "" } else { "s" };
+            let what = format!("{} result{plural}", delivery.results);
+            let without = match delivery.without_place {
+                0 => String::new(),
+                some => format!(", without {some} that are in no file of the repository"),
+            };
+            let how = match delivery.processing {
+                Some(Processing::Complete) => "",
+                Some(Processing::Pending | Processing::Failed) | None => ", not processed yet",
+            };
+            Some(format!("{what}{without}{how}"))
         }
     }
 }

@@ -59,6 +59,7 @@ pub(super) fn state(world: &World) -> Value {
     json!({
         "settings": world.settings,
         "check_runs": runs.collect::<Vec<_>>(),
+        "sarif_uploads": world.sarif_uploads,
         "statuses": world.statuses,
         "tokens": world.tokens,
         "faults": world.faults,

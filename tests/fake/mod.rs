@@ -11,6 +11,7 @@ mod auth;
 pub(crate) mod call;
 mod check_runs;
 mod check_suites;
+mod code_scanning;
 mod contract;
 mod control;
 pub(crate) mod faults;

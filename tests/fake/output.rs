@@ -195,7 +195,7 @@ fn web_address(text: &str, key: &str) -> Result<(), Answer> {
 }
 
 /// `YYYY-MM-DDTHH:MM:SSZ`, and nothing else that ISO 8601 would allow.
-fn is_moment(text: &str, key: &str) -> Result<(), Answer> {
+pub(super) fn is_moment(text: &str, key: &str) -> Result<(), Answer> {
     let right = text.len() == 20 && text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok();
     let refused = || Answer::invalid(&format!("For 'properties/{key}', \"{text}\" is not a date-time."));
     if right { Ok(()) } else { Err(refused()) }

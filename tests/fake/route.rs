@@ -5,7 +5,7 @@ use axum::http::Method;
 use super::auth::{self, Caller};
 use super::call::{Answer, Call, Origin, Reply};
 use super::world::{Host, Repository, World};
-use super::{apps, check_runs, check_suites, contract, refs, statuses};
+use super::{apps, check_runs, check_suites, code_scanning, contract, refs, statuses};
 
 const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
 
@@ -126,6 +126,8 @@ fn in_repository(world: &mut World, call: &Call, found: Option<Repository>, rest
         }
         (&Method::GET, ["branches"]) => refs::branches(world, call, at),
         (&Method::GET, ["pulls"]) => refs::pulls(world, call, at),
+        (&Method::POST, ["code-scanning", "sarifs"]) => code_scanning::upload(world, call, at),
+        (&Method::GET, ["code-scanning", "sarifs", id]) => code_scanning::status(world, at, id),
         (&Method::POST, ["statuses", sha]) => statuses::create(world, call, at, sha),
         (&Method::GET, ["commits", sha, "statuses"]) => statuses::list(world, call, at, sha),
         _ => Err(Answer::not_found()),

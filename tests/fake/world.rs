@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::artifacts::{self, Artifact};
 use super::auth;
 use super::call::{Answer, Call, Origin};
+use super::code_scanning::Upload;
 use super::faults::{Fault, Rule};
 
 /// The key that the App of the fake holds, and a second one that nobody knows. Both were made for tests.
@@ -69,6 +70,10 @@ pub(crate) struct Settings {
     pub(crate) branches: BTreeMap<String, String>,
     /// Head commits of open pull requests.
     pub(crate) pulls: Vec<String>,
+    /// Whether repositories have code scanning.
+    pub(crate) code_scanning: bool,
+    /// How often an upload to it is told as pending before it is done.
+    pub(crate) sarif_pending: u32,
 }
 
 impl Default for Settings {
@@ -82,6 +87,8 @@ impl Default for Settings {
             commits: Vec::new(),
             branches: BTreeMap::new(),
             pulls: Vec::new(),
+            code_scanning: true,
+            sarif_pending: 1,
         }
     }
 }
@@ -176,6 +183,7 @@ pub(crate) struct World {
     pub(crate) check_runs: Vec<CheckRun>,
     /// By App, repository and commit.
     pub(crate) suites: Vec<(u64, u64, String)>,
+    pub(crate) sarif_uploads: Vec<Upload>,
     pub(crate) statuses: Vec<Value>,
     pub(crate) artifacts: Vec<Artifact>,
     pub(crate) faults: Vec<Rule>,
@@ -201,7 +209,12 @@ fn repository(id: u64, name: &str, private: bool, former: &[(&str, Origin)]) -> 
 impl World {
     /// An organisation `acme` whose App is installed on `acme/widgets`, but not on `acme/gadgets`.
     pub(super) fn new(settings: Settings) -> Self {
-        let granted = permissions(&[("checks", "write"), ("metadata", "read"), ("statuses", "write")]);
+        let granted = permissions(&[
+            ("checks", "write"),
+            ("metadata", "read"),
+            ("security_events", "write"),
+            ("statuses", "write"),
+        ]);
         let app = App {
             id: 4242,
             client_id: "Iv23liFakeClient0001".into(),
@@ -259,6 +272,7 @@ impl World {
             webhook: serde_json::json!({"content_type": "form", "insecure_ssl": "0"}),
             check_runs: Vec::new(),
             suites: Vec::new(),
+            sarif_uploads: Vec::new(),
             statuses: Vec::new(),
             artifacts: Vec::new(),
             faults: Vec::new(),

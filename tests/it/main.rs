@@ -11,6 +11,7 @@ mod archives;
 mod artifacts;
 mod check_run;
 mod cli;
+mod code_scanning;
 mod compatibility;
 mod context;
 mod delivery;

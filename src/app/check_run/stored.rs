@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::app::check_run::{CLOSE, Wanted, Way, fall_back, job, on_signals, preview};
+use crate::app::code_scanning;
 use crate::app::failure::Failure;
 use crate::app::folders;
 use crate::app::journals::{self, Stored};
@@ -118,7 +119,12 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
     }
     let was_delivered =
         record.delivery.check_run == Delivered::Delivered && record.delivery.instead.is_none();
-    if was_delivered && !options.again {
+    let was_uploaded = match (&record.check_run.sarif_upload, &record.delivery.sarif) {
+        (None, _) => true,
+        (Some(_), sarif) => sarif.as_ref().is_some_and(|sarif| sarif.upload == Delivered::Delivered),
+    };
+    let stays = was_delivered && !options.again;
+    if stays && was_uploaded {
         return untouched(record.delivery);
     }
     let about = (record.repository.as_deref(), record.sha.as_deref());
@@ -142,7 +148,7 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
     };
     if let Some(journal) = &journal {
         let is_final = check(journal, &record, folder, options)?;
-        if is_final && !options.again {
+        if is_final && !options.again && !stays {
             return Err(PublishError::Final);
         }
         if is_final || was_delivered {
@@ -155,9 +161,19 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
     let job = job(&record, folder, &registry).map_err(unreadable)?;
     let published = event_loop()?.block_on(async {
         let cancelled = on_signals()?;
-        let mut published = deliver(&remote, &subject, job, journal, cancelled).await;
-        published.delivery = fall_back(&record, published.delivery, environ, &registry).await;
+        let mut published = if stays {
+            Published { delivery: record.delivery.clone(), trouble: None }
+        } else {
+            let mut published = deliver(&remote, &subject, job, journal, cancelled.clone()).await;
+            published.delivery = fall_back(&record, published.delivery, environ, &registry).await;
+            published.delivery.sarif.clone_from(&record.delivery.sarif);
+            published
+        };
         remote.client.close(Instant::now() + CLOSE).await;
+        if !was_uploaded || options.again {
+            published.delivery.sarif =
+                code_scanning::deliver(&record, folder, environ, &registry, Some(cancelled)).await;
+        }
         Ok::<_, Failure>(published)
     })?;
     record.delivery = published.delivery.clone();
