@@ -5,7 +5,7 @@
 pub mod baseline;
 pub mod test;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -184,7 +184,10 @@ impl Counts {
 /// tool itself says what stays the same (`partialFingerprints` of SARIF), that stands in for the line.
 #[derive(Debug, Default)]
 pub struct Fingerprints {
-    seen: BTreeMap<Sha256, u32>,
+    /// By half a digest.
+    seen: HashMap<u128, u32>,
+    /// What is hashed, kept so that not every finding needs memory of its own.
+    bytes: Vec<u8>,
 }
 
 impl Fingerprints {
@@ -197,26 +200,38 @@ impl Fingerprints {
             Some(line) => ("line", line),
             None => ("message", finding.message.as_str()),
         };
-        let squeezed: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let parts = [
             finding.tool.as_str(),
             finding.rule.as_deref().unwrap_or(""),
             finding.path.as_deref().unwrap_or(""),
             kind,
-            &squeezed,
         ];
-        let mut bytes = Vec::new();
+        let bytes = &mut self.bytes;
+        bytes.clear();
         for part in parts {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part.as_bytes());
         }
-        let base = Sha256::of(&bytes);
-        let occurrence = self.seen.entry(base).or_insert(0);
+        push_squeezed(bytes, text);
+        let occurrence = self.seen.entry(Sha256::of(bytes).half()).or_insert(0);
         *occurrence += 1;
         bytes.extend_from_slice(&occurrence.to_le_bytes());
-        finding.fingerprint = Sha256::of(&bytes).to_string();
-        finding.fingerprint.truncate(32);
+        finding.fingerprint = format!("{:032x}", Sha256::of(bytes).half());
     }
+}
+
+/// Appends the length of `text` and `text` itself, with one space for all white space between two words.
+fn push_squeezed(bytes: &mut Vec<u8>, text: &str) {
+    let length = bytes.len();
+    bytes.extend_from_slice(&[0; 8]);
+    for (index, word) in text.split_whitespace().enumerate() {
+        if index > 0 {
+            bytes.push(b' ');
+        }
+        bytes.extend_from_slice(word.as_bytes());
+    }
+    let written = (bytes.len() - length - 8) as u64;
+    bytes[length..length + 8].copy_from_slice(&written.to_le_bytes());
 }
 
 #[cfg(test)]

@@ -47,17 +47,23 @@ pub(super) fn parse(args: &Parse, talk: Talk) -> Result<Exit, io::Error> {
     let mut printer = Printer::new(args.format, talk.in_actions);
     let mut fingerprints = Fingerprints::default();
     let mut broken = None;
+    let mut suppressed: u64 = 0;
     let result = parse::file(parser, &options, format, input, &mut |item| match item {
         Item::Finding(mut finding) => {
             fingerprints.assign(&mut finding, None);
             printer.print(&finding);
         }
+        Item::Suppressed { .. } => suppressed += 1,
         Item::Test(_) => {}
         Item::Broken { offset, message } => {
             broken.get_or_insert_with(|| format!("{message} at byte {offset}"));
         }
     });
     printer.finish()?;
+    if suppressed > 0 {
+        let plural = if suppressed == 1 { "finding is" } else { "findings are" };
+        talk.note(&format!("{suppressed} {plural} suppressed by the tool and left out"));
+    }
     match result {
         Ok(()) => match broken {
             None => Ok(Exit::Passed),
@@ -121,20 +127,25 @@ fn matchers(args: &Parse, parser: Parser) -> Result<Matchers, String> {
     Ok(all)
 }
 
+/// Bytes that are handed to standard output at a time.
+const OUT: usize = 64 << 10;
+
 /// Writes findings as they come. SARIF is one document, so its findings are collected first.
 struct Printer {
     out: BufWriter<io::StdoutLock<'static>>,
     format: ParseFormat,
     in_actions: bool,
     count: u64,
+    /// What is written next, kept so that not every finding needs memory of its own.
+    text: Vec<u8>,
     collected: Vec<Finding>,
     error: Option<io::Error>,
 }
 
 impl Printer {
     fn new(format: ParseFormat, in_actions: bool) -> Self {
-        let out = BufWriter::new(io::stdout().lock());
-        Self { out, format, in_actions, count: 0, collected: Vec::new(), error: None }
+        let out = BufWriter::with_capacity(OUT, io::stdout().lock());
+        Self { out, format, in_actions, count: 0, text: Vec::new(), collected: Vec::new(), error: None }
     }
 
     fn print(&mut self, finding: &Finding) {
@@ -157,11 +168,14 @@ impl Printer {
     }
 
     fn line(&mut self, finding: &Finding, end: &str) -> io::Result<()> {
-        let mut text = serde_json::to_string(finding)?;
         if self.in_actions {
-            text = guard::json(&text);
+            let text = guard::json(&serde_json::to_string(finding)?);
+            self.out.write_all(text.as_bytes())?;
+        } else {
+            self.text.clear();
+            serde_json::to_writer(&mut self.text, finding)?;
+            self.out.write_all(&self.text)?;
         }
-        self.out.write_all(text.as_bytes())?;
         self.out.write_all(end.as_bytes())
     }
 

@@ -266,8 +266,7 @@ fn identity(finding: &Finding) -> Option<u128> {
         bytes.extend_from_slice(&number.unwrap_or_default().to_le_bytes());
     }
     bytes.push(finding.level as u8);
-    let digest = Sha256::of(&bytes).to_string();
-    u128::from_str_radix(digest.get(..32)?, 16).ok()
+    Some(Sha256::of(&bytes).half())
 }
 
 #[cfg(test)]

@@ -208,6 +208,13 @@ impl Reader {
 pub enum Item {
     /// A finding.
     Finding(Box<Finding>),
+    /// A finding that the tool itself takes for accepted. It decides nothing, and is counted all the same.
+    Suppressed {
+        /// The finding.
+        finding: Box<Finding>,
+        /// Why, in the tool's words as far as it gave some.
+        reason: String,
+    },
     /// A test that was run or skipped. One that failed is also a finding.
     Test(Test),
     /// A record that cannot be read. Reading goes on after it.
@@ -352,6 +359,9 @@ fn told(parse: impl FnOnce(&mut dyn FnMut(Item)) -> Result<(), ParseError>) -> S
                 let _ = f.title.as_ref().map(|title| write!(out, " {title:?} >"));
                 writeln!(out, " {:?}", f.message)
             }
+            Item::Suppressed { finding, reason } => {
+                writeln!(out, "suppressed ({reason}): {}", finding.message)
+            }
             Item::Test(test) => writeln!(out, "{test:?}"),
             Item::Broken { offset, message } => writeln!(out, "broken: {message} at byte {offset}"),
         };
@@ -402,7 +412,7 @@ mod tests {
     fn message(item: Item) -> Option<String> {
         match item {
             Item::Finding(finding) => Some(finding.message),
-            Item::Test(_) | Item::Broken { .. } => None,
+            Item::Suppressed { .. } | Item::Test(_) | Item::Broken { .. } => None,
         }
     }
 

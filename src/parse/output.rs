@@ -77,8 +77,7 @@ pub(super) fn title(written: &str) -> Option<String> {
 /// `written` without terminal sequences, with line feeds for every kind of line end, and U+FFFD for other control
 /// characters.
 pub(super) fn plain(written: &str) -> Cow<'_, str> {
-    let harmless = |byte: u8| byte >= b' ' && byte != 0x7F || byte == b'\n' || byte == b'\t';
-    if written.bytes().all(harmless) {
+    if is_harmless(written.as_bytes()) {
         return Cow::Borrowed(written);
     }
     let uncoloured = text::without_escapes(written.as_bytes());
@@ -95,6 +94,15 @@ pub(super) fn plain(written: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(plain)
+}
+
+/// Whether there is no control character but line feeds and tabs. A piece is looked at as a whole, which a compiler can
+/// make one instruction of; nearly all texts are harmless, so stopping early would save nothing.
+fn is_harmless(text: &[u8]) -> bool {
+    let odd = |byte: u8| matches!(byte, 0..b'\t' | 0x0B..b' ' | 0x7F);
+    let harmless = |piece: &[u8]| !piece.iter().fold(false, |found, &byte| found | odd(byte));
+    let (pieces, rest) = text.as_chunks::<32>();
+    pieces.iter().all(|piece| harmless(piece)) && harmless(rest)
 }
 
 /// `written` as [`plain`] has it, cut to `max` bytes.

@@ -33,6 +33,9 @@ impl PathRules {
                 None => self.with_base(path),
             },
         };
+        // No file's name holds a NUL, and few who read the path expect one.
+        let path =
+            if memchr::memchr(0, path.as_bytes()).is_some() { path.replace('\0', "\u{FFFD}") } else { path };
         (!path.is_empty()).then(|| text::cut(path, MAX_PATH))
     }
 
@@ -134,6 +137,9 @@ fn without_scheme(text: &str) -> Cow<'_, str> {
 
 /// `text` with each `%XX` decoded; unchanged when that gives no UTF-8.
 pub(crate) fn percent_decoded(text: &str) -> String {
+    if memchr::memchr(b'%', text.as_bytes()).is_none() {
+        return text.to_owned();
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -201,6 +207,7 @@ mod tests {
         assert_eq!(rules.place("/../../a.c").as_deref(), Some("/a.c"));
         assert_eq!(rules.place("C:\\x\\a.c").as_deref(), Some("C:/x/a.c"));
         assert_eq!(rules.place("file:///C:/x/a.c").as_deref(), Some("C:/x/a.c"));
+        assert_eq!(rules.place("file:///x/a%00b").as_deref(), Some("/x/a\u{FFFD}b"));
         assert_eq!(rules.place("a%20b.c").as_deref(), Some("a%20b.c"));
         assert_eq!(rules.place("file://%FF").as_deref(), Some("%FF"));
         for nothing in ["", ".", "  ", "./", "file://"] {

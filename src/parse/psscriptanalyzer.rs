@@ -58,14 +58,18 @@ pub(crate) fn read(
 ) -> Result<(), ParseError> {
     let (head, input) = text::with_head(input).map_err(ParseError::unread)?;
     match head.trim_ascii_start() {
-        [] => return Ok(()),
-        [b'[' | b'{', ..] | [b'n', b'u', b'l', b'l', ..] => {}
+        [] if (head.len() as u64) < text::HEAD => return Ok(()),
+        // What follows so much white space is not seen yet.
+        [] | [b'[' | b'{', ..] | [b'n', b'u', b'l', b'l', ..] => {}
         _ => return Err(ParseError::Malformed { offset: 0, message: REMEDY.to_owned() }),
     }
     if is_sarif(&head) {
         return sarif::read(options, TOOL, input, sink);
     }
     let mut json = Json::new(input, Layout::Document);
+    if !json.document()? {
+        return Ok(());
+    }
     if json.kind()? == Kind::Array {
         json.array()?;
         while json.item()? {
@@ -191,6 +195,11 @@ mod tests {
         for nothing in ["", " \r\n", "[]", "null"] {
             assert_eq!(read_of(nothing), "", "{nothing:?}");
         }
+        // However much white space there is, what follows it counts.
+        let blanks = " \r\n".repeat(3000);
+        assert_eq!(read_of(&blanks), "");
+        assert_eq!(read_of(&format!("{blanks}{WORDS}")), read_of(WORDS));
+        assert!(read_of(&format!("{blanks}table")).starts_with("error: "));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! by name. All of that may come after the results, and in the logs of widespread tools it does. So a result is made a
 //! finding at once when all that it needs is known, and waits for the end of its run when not.
 //!
-//! Left out are results that are suppressed, that report no failure, or that the tool's own baseline calls absent or
-//! unchanged. Version 1 is another format and is refused by name.
+//! Left out are results that report no failure, or that the tool's own baseline calls absent or unchanged. Those that it
+//! calls suppressed are handed over as such. Version 1 is another format and is refused by name.
 
 mod finding;
 mod metadata;
@@ -110,7 +110,7 @@ fn run<R: Read>(
     let mut spill = Spill::default();
     let read = members(json, options, tool, &mut metadata, &mut spill, sink);
     // What was read before a fault stands, as far as it is known what it means.
-    spill.drain(|result: result::Result| tell(result, &metadata, options, tool, sink))?;
+    spill.drain(|result: Box<result::Result>| tell(result, &metadata, options, tool, sink))?;
     if let Some(offset) = metadata.left_out_at() {
         let message = format!("rules and files of more than {} bytes are left out", metadata::MAX_KEPT);
         sink(Item::Broken { offset, message });
@@ -155,22 +155,25 @@ fn results<R: Read>(
             Ok(Outcome::Counts(result)) if spill.is_used() || !metadata.suffices_for(&result) => {
                 spill.add(&result)?;
             }
-            Ok(Outcome::Counts(result)) => tell(*result, metadata, options, tool, sink),
+            Ok(Outcome::Counts(result)) => tell(result, metadata, options, tool, sink),
         }
         Ok(())
     })
 }
 
 fn tell(
-    result: result::Result,
+    mut result: Box<result::Result>,
     metadata: &Metadata,
     options: &Options,
     tool: &str,
     sink: &mut dyn FnMut(Item),
 ) {
-    if let Some(finding) = result.finding(metadata, options, tool) {
-        sink(Item::Finding(Box::new(finding)));
-    }
+    let suppressed = result.suppressed.take();
+    let Some(finding) = result.finding(metadata, options, tool).map(Box::new) else { return };
+    sink(match suppressed {
+        None => Item::Finding(finding),
+        Some(reason) => Item::Suppressed { finding, reason },
+    });
 }
 
 fn tell_oddity<R: Read>(json: &mut Json<R>, sink: &mut dyn FnMut(Item)) {

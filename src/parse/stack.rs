@@ -204,7 +204,7 @@ fn colons(line: &str) -> Option<Frame<'_>> {
     while let Some(at) = line[from..].find(':').map(|at| from + at) {
         from = at + 1;
         let Some((number, rest)) = leading_number(&line[from..]) else { continue };
-        let file = file_before(&line[..at]);
+        let file = unbundled(file_before(&line[..at]));
         if !is_source(file) {
             continue;
         }
@@ -229,6 +229,16 @@ fn file_before(text: &str) -> &str {
     start.map_or(text, |at| {
         text[at..].trim_start_matches(|c: char| !c.is_alphanumeric() && !"./\\~_-@".contains(c))
     })
+}
+
+/// The file behind an address that a bundler made up, such as `webpack:///./src/a.js` or `webpack://app/./src/a.js`.
+fn unbundled(file: &str) -> &str {
+    match file.split_once("://") {
+        Some(("webpack" | "webpack-internal", rest)) => {
+            rest.split_once('/').map_or(file, |(_, path)| path.trim_start_matches("./"))
+        }
+        _ => file,
+    }
 }
 
 /// Extensions of files that frames are in. Without such a list a host and its port look like a frame.
@@ -282,6 +292,8 @@ mod tests {
                 "Error: x\n    at f (/r/node_modules/j/i.js:1:2)\n    at Object.<anonymous> (/r/src/a.test.js:10:21)\n    at g (/r/src/b.js:1:1)",
                 "src/a.test.js:10:21",
             ),
+            ("    at Context.eval (webpack:///./cypress/e2e/a.cy.js:5:8)", "cypress/e2e/a.cy.js:5:8"),
+            ("    at f (webpack://app/./src/a.ts:5:8)", "src/a.ts:5:8"),
             ("at file:///r/src/a.mjs:3:4", "src/a.mjs:3:4"),
             ("thread 't' panicked at src/lib.rs:12:5:\nassertion failed", "src/lib.rs:12:5"),
             ("panicked at 'no', src/lib.rs:12:5", "src/lib.rs:12:5"),

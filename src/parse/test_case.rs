@@ -170,11 +170,29 @@ pub(super) fn level(word: &str, options: &Options) -> Level {
 /// A duration in decimal seconds. Some tools write `1,234.5`, and some a unit.
 pub(super) fn seconds(written: &str) -> Option<Duration> {
     let written = written.trim().trim_end_matches('s');
+    if let Some(plain) = plain_seconds(written) {
+        return Some(plain);
+    }
     let seconds: f64 = match written.parse() {
         Ok(seconds) => seconds,
         Err(_) => written.replace(',', "").parse().ok()?,
     };
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// A duration of digits with a point between them and no more of them than a nanosecond needs, as nearly all are.
+fn plain_seconds(written: &str) -> Option<Duration> {
+    let (whole, fraction) = written.split_once('.')?;
+    let number = |digits: &str| {
+        let digit = |number: Option<u32>, byte: u8| {
+            number?
+                .checked_mul(10)?
+                .checked_add(u32::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?))
+        };
+        digits.bytes().fold((!digits.is_empty()).then_some(0), digit)
+    };
+    let scale = 10_u32.pow(u32::try_from(9_usize.checked_sub(fraction.len())?).ok()?);
+    Some(Duration::new(number(whole)?.into(), number(fraction)? * scale))
 }
 
 /// Whether the name of a suite or a class is a file's, as Pester, Playwright and others have it.

@@ -34,6 +34,9 @@ pub(super) fn shown(parser: Parser, text: impl AsRef<[u8]>) -> String {
                     finding.message
                 )
             }
+            Item::Suppressed { finding, reason } => {
+                writeln!(out, "suppressed ({reason}) {:?}", finding.message)
+            }
             Item::Test(done) => {
                 let duration = done.duration.map(|duration| format!(" {duration:?}")).unwrap_or_default();
                 writeln!(out, "{:?} {:?} {:?}{duration}", done.outcome, done.suite, done.name)

@@ -56,6 +56,8 @@ pub fn cut(mut text: String, max: usize) -> String {
     if text.len() > max {
         text.truncate(text.floor_char_boundary(max));
         text.push('…');
+        // What was cut off may be a hundred times as long, and whoever keeps a name keeps it for long.
+        text.shrink_to_fit();
     }
     text
 }
@@ -85,7 +87,7 @@ enum Form {
 }
 
 /// Bytes by which a format with several forms tells them apart.
-const HEAD: u64 = 4096;
+pub(super) const HEAD: u64 = 4096;
 
 /// The first bytes of `input`, and a reader that gives them once more with all that follow.
 ///
@@ -223,6 +225,8 @@ mod tests {
     fn text_is_cut_between_characters() {
         assert_eq!(cut("äöü".to_owned(), 6), "äöü");
         assert_eq!(cut("äöü".to_owned(), 5), "äö…");
+        let cut_long = cut("x".repeat(1 << 20), 8);
+        assert!(cut_long.capacity() < 1 << 10, "{} bytes are held for 11", cut_long.capacity());
     }
 
     fn utf16(text: &str, big_endian: bool) -> Vec<u8> {

@@ -22,7 +22,7 @@ use crate::run::confine::Ground;
 use crate::run::decide::{self, Decision};
 use crate::run::executor::{Done, Job, Message, Tools, execute};
 use crate::run::file_commands::Handover;
-use crate::run::findings::{self, Finisher, Spool};
+use crate::run::findings::{self, Finisher, Kept, Spool};
 use crate::run::job::{self, PrepareError, Surroundings};
 use crate::run::layers;
 use crate::run::scratch::Scratch;
@@ -321,15 +321,21 @@ impl<'p> Dispatcher<'p, '_> {
         // What was counted and could not be kept stays in the count: nothing is known that could take it out.
         let mut unknown = record.counts;
         let tests = std::mem::take(&mut spool.tests).worth_showing();
-        for finding in spool.into_reader() {
-            let finding = match finding {
-                Ok(finding) => finding,
+        record.suppressed = spool.suppressed;
+        for kept in spool.into_reader() {
+            let Kept { finding, suppressed } = match kept {
+                Ok(kept) => kept,
                 Err(error) => {
                     let key = &step.key;
                     self.trouble.push(format!("not all findings of {key} could be kept: {error}"));
                     continue;
                 }
             };
+            if let Some(reason) = suppressed {
+                let event = self.finisher.suppress(finding, reason, step);
+                self.tell(event).await;
+                continue;
+            }
             unknown.take(finding.level);
             let level = finding.level;
             let event = match self.finisher.finish(finding, step) {

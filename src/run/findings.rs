@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, Write as _};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::RunEvent;
 use crate::finding::{Counts, Finding, Fingerprints, Level, Reporter};
 use crate::gate::tally::{Fate, Tally};
@@ -30,6 +32,8 @@ pub(super) struct Spool {
     kept: u64,
     /// All findings by level, those that were not kept included.
     pub(super) counts: Counts,
+    /// Findings that their tool suppressed, those that were not kept included. They are in no count.
+    pub(super) suppressed: u64,
     /// Tests that reports told of.
     pub(super) tests: Table,
     error: Option<io::Error>,
@@ -43,6 +47,7 @@ impl Spool {
             most: MOST,
             kept: 0,
             counts: Counts::default(),
+            suppressed: 0,
             tests: Table::default(),
             error: None,
         }
@@ -52,16 +57,25 @@ impl Spool {
     pub(super) fn add(&mut self, finding: Finding) {
         self.counts.add(finding.level);
         if self.kept < self.most {
-            self.keep(finding);
+            self.keep(finding, None);
         }
     }
 
-    fn keep(&mut self, mut finding: Finding) {
+    /// Keeps a finding that its tool suppressed for `reason`.
+    pub(super) fn add_suppressed(&mut self, finding: Finding, reason: String) {
+        self.suppressed += 1;
+        if self.kept < self.most {
+            self.keep(finding, Some(reason));
+        }
+    }
+
+    fn keep(&mut self, mut finding: Finding, suppressed: Option<String>) {
         if self.error.is_some() {
             return;
         }
         clean(&mut finding, &self.registry);
-        match self.write(&finding) {
+        let suppressed = suppressed.map(|reason| self.registry.text(&reason).into_owned());
+        match self.write(&Kept { finding, suppressed }) {
             Ok(()) => self.kept += 1,
             Err(error) => self.error = Some(error),
         }
@@ -69,7 +83,7 @@ impl Spool {
 
     /// Adds a finding that says how many were counted and not kept, if there are any.
     pub(super) fn note_left_out(&mut self) {
-        let left_out = self.counts.total().saturating_sub(self.most);
+        let left_out = (self.counts.total() + self.suppressed).saturating_sub(self.most);
         if left_out == 0 {
             return;
         }
@@ -79,10 +93,10 @@ impl Spool {
         let mut finding = Finding::new("rungate", Level::Notice, message);
         finding.rule = Some("too-many-findings".to_owned());
         self.counts.add(finding.level);
-        self.keep(finding);
+        self.keep(finding, None);
     }
 
-    fn write(&mut self, finding: &Finding) -> io::Result<()> {
+    fn write(&mut self, finding: &Kept) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             // Most steps find nothing, so the file comes with the first finding.
@@ -110,6 +124,15 @@ impl Spool {
             error: self.error.or(unwritten).or(rewound),
         }
     }
+}
+
+/// A finding that was kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// It.
+    pub(super) finding: Finding,
+    /// Why its tool suppressed it, if it did.
+    pub(super) suppressed: Option<String>,
 }
 
 /// Takes secrets out of every text of `finding`, and cuts what is too long, with a mark.
@@ -140,7 +163,7 @@ pub(super) struct Reader {
 }
 
 impl Iterator for Reader {
-    type Item = io::Result<Finding>;
+    type Item = io::Result<Kept>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.left > 0
@@ -151,7 +174,7 @@ impl Iterator for Reader {
             let read = lines.read_line(&mut line);
             let found = read.and_then(|_| serde_json::from_str(&line).map_err(io::Error::from));
             match found {
-                Ok(finding) => return Some(Ok(finding)),
+                Ok(kept) => return Some(Ok(kept)),
                 // Half a line at the end is what the first error left of it.
                 Err(error) => self.error = self.error.take().or(Some(error)),
             }
@@ -165,6 +188,8 @@ impl Iterator for Reader {
 #[derive(Debug)]
 pub(super) struct Finisher<'p> {
     fingerprints: Fingerprints,
+    /// Those of findings that are suppressed by their tool, counted apart so that they change no other.
+    suppressed: Fingerprints,
     sources: Sources,
     /// What the gates count.
     pub(super) tally: Tally<'p>,
@@ -184,10 +209,23 @@ impl<'p> Finisher<'p> {
     pub(super) fn new(workspace: &Path, plan: &'p Plan) -> Self {
         Self {
             fingerprints: Fingerprints::default(),
+            suppressed: Fingerprints::default(),
             sources: Sources::new(workspace),
             tally: Tally::new(plan),
             filtered: 0,
         }
+    }
+
+    /// What becomes of a finding that its tool suppressed. No gate hears of it: what one tool accepts must not excuse
+    /// what another one reports.
+    pub(super) fn suppress(&mut self, mut finding: Finding, reason: String, step: &PlannedStep) -> RunEvent {
+        finding.step = step.key.to_string();
+        let line = match (&finding.path, finding.start_line) {
+            (Some(path), Some(number)) => self.sources.line(path, number),
+            _ => None,
+        };
+        self.suppressed.assign(&mut finding, line.as_deref());
+        RunEvent::FindingSuppressed { finding: Box::new(finding), reason }
     }
 
     pub(super) fn finish(&mut self, mut finding: Finding, step: &PlannedStep) -> Finished {
@@ -233,7 +271,7 @@ mod tests {
     fn messages(spool: Spool) -> Vec<String> {
         spool
             .into_reader()
-            .map(|read| read.map_or_else(|error| error.to_string(), |finding| finding.message))
+            .map(|read| read.map_or_else(|error| error.to_string(), |kept| kept.finding.message))
             .collect()
     }
 
@@ -247,7 +285,7 @@ mod tests {
         spool.add(first.clone());
         spool.add(finding("second"));
         assert_eq!((spool.counts.warning, spool.counts.total()), (2, 2));
-        let read: Vec<Finding> = spool.into_reader().map(Result::unwrap).collect();
+        let read: Vec<Finding> = spool.into_reader().map(|read| read.unwrap().finding).collect();
         first.rule = Some("of ***".to_owned());
         assert_eq!(read, [first, finding("second")]);
         assert_eq!(Spool::new(&registry).into_reader().count(), 0);

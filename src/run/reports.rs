@@ -139,6 +139,7 @@ fn parse_file(source: &PlannedSource, workspace: &Path, path: &str, file: File, 
     let mut broken = Vec::new();
     let result = parse::file(source.parser, &options, format, file, &mut |item| match item {
         Item::Finding(finding) => spool.add(*finding),
+        Item::Suppressed { finding, reason } => spool.add_suppressed(*finding, reason),
         Item::Broken { offset, message } if broken.len() < MAX_BROKEN => {
             broken.push(format!("report {path}: {message} at byte {offset}"));
         }

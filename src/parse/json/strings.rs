@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use memchr::{memchr2, memchr3};
+use memchr::memchr3;
 
 use crate::parse::ParseError;
 use crate::parse::json::{Json, Kind, Layout};
@@ -10,6 +10,12 @@ use crate::parse::options::MAX_MESSAGE;
 
 /// Most of a string that is kept, in bytes: enough to see that a message is too long.
 const MAX_TEXT: usize = MAX_MESSAGE + 8;
+
+/// Bytes in which the end of a string is looked for word by word.
+const SHORT: usize = 32;
+
+/// Most digits of a number that is read at once; more of them might not fit.
+const MAX_SHORT: usize = 18;
 
 /// Most of a number that is kept, in bytes.
 const MAX_NUMBER: usize = 64;
@@ -40,6 +46,9 @@ impl<R: Read> Json<R> {
         if !self.is(Kind::Number)? {
             return Ok(None);
         }
+        if let Some(number) = self.short_integer() {
+            return Ok(Some(number));
+        }
         let offset = self.offset();
         self.word()?;
         let number = integer(&self.raw);
@@ -49,12 +58,27 @@ impl<R: Read> Json<R> {
         Ok(number)
     }
 
+    /// Reads a whole number as nearly all are: a few digits, and what follows is known to be none of it. Nothing when it
+    /// is another one, which is then not read.
+    fn short_integer(&mut self) -> Option<i64> {
+        let rest = &self.buffer[self.at..self.end];
+        let digits = rest.iter().take(MAX_SHORT).take_while(|byte| byte.is_ascii_digit()).count();
+        let begins_well = digits == 1 || rest.first() != Some(&b'0');
+        let ends_well = matches!(rest.get(digits), Some(b',' | b'}' | b']' | b' ' | b'\r' | b'\n'));
+        if digits == 0 || !begins_well || !ends_well {
+            return None;
+        }
+        let number = rest[..digits].iter().fold(0, |number, byte| number * 10 + i64::from(byte - b'0'));
+        self.at += digits;
+        Some(number)
+    }
+
     /// Reads a string, standing before its quote.
     pub(super) fn string(&mut self) -> Result<Place, ParseError> {
         self.at += 1;
         let start = self.at;
         let rest = &self.buffer[start..self.end];
-        if let Some(found) = memchr3(b'"', b'\\', self.line_end(), rest)
+        if let Some(found) = find(rest, [b'"', b'\\', self.line_end()])
             && rest[found] == b'"'
         {
             self.at = start + found + 1;
@@ -79,7 +103,7 @@ impl<R: Read> Json<R> {
         let mut half = None;
         loop {
             let rest = &self.buffer[self.at..self.end];
-            let found = memchr3(b'"', b'\\', self.line_end(), rest);
+            let found = find(rest, [b'"', b'\\', self.line_end()]);
             let plain = &rest[..found.unwrap_or(rest.len())];
             if !plain.is_empty() {
                 flush(&mut self.raw, &mut half);
@@ -173,10 +197,7 @@ impl<R: Read> Json<R> {
         self.at += 1;
         loop {
             let rest = &self.buffer[self.at..self.end];
-            let found = match self.layout {
-                Layout::Document => memchr2(b'"', b'\\', rest),
-                Layout::Lines => memchr3(b'"', b'\\', b'\n', rest),
-            };
+            let found = find(rest, [b'"', b'\\', self.line_end()]);
             match found.map(|found| (found, rest[found])) {
                 Some((found, b'"')) => {
                     self.at += found + 1;
@@ -244,6 +265,31 @@ pub(super) enum Place {
     Raw,
 }
 
+/// The first of three `bytes` in `text`. Most strings are a few bytes long, and a search that is made for long ones takes
+/// longer to begin than to end with them.
+fn find(text: &[u8], bytes: [u8; 3]) -> Option<usize> {
+    let (words, _) = text[..text.len().min(SHORT)].as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        if let Some(at) = find_in_word(u64::from_le_bytes(*word), bytes) {
+            return Some(8 * index + at);
+        }
+    }
+    let looked_at = 8 * words.len();
+    let [first, second, third] = bytes;
+    let found = memchr3(first, second, third, &text[looked_at..]);
+    found.map(|at| looked_at + at)
+}
+
+/// The same in eight bytes, the first of which is the lowest: one that is equal leaves a zero, and the lowest zero is the
+/// one that a borrow shows for certain.
+fn find_in_word(word: u64, bytes: [u8; 3]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = u64::from_le_bytes([0x80; 8]);
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHEST;
+    let found = bytes.iter().fold(0, |found, &byte| found | zeros(word ^ (ONES * u64::from(byte))));
+    (found != 0).then_some(found.trailing_zeros() as usize / 8)
+}
+
 fn keep(raw: &mut Vec<u8>, bytes: &[u8]) {
     let room = MAX_TEXT.saturating_sub(raw.len());
     raw.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -300,4 +346,22 @@ pub(super) fn integer(text: &[u8]) -> Option<i64> {
     let exact = number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and is far from the limits")]
     exact.then_some(number as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_first_of_three_bytes_is_found_wherever_it_is(
+            text in prop::collection::vec(prop_oneof![9 => any::<u8>(), 1 => prop::sample::select(&b"\"\\\n!#\xA2"[..])], 0..80),
+        ) {
+            for bytes in [*b"\"\\\"", *b"\"\\\n"] {
+                prop_assert_eq!(find(&text, bytes), text.iter().position(|byte| bytes.contains(byte)));
+            }
+        }
+    }
 }

@@ -36,7 +36,7 @@ impl Result {
             rule.and_then(|rule| rule.title.clone()).filter(|title| !finding.message.starts_with(&**title));
         finding.fingerprint = self.fingerprint;
         if metadata.tool_name() == Some(own::DRIVER) {
-            self.own.restore(
+            self.own.map(|own| *own).unwrap_or_default().restore(
                 &mut finding,
                 rule.and_then(|rule| rule.tool.as_deref()),
                 options.tool.is_some(),

@@ -2,6 +2,7 @@
 //!
 //! A hostile log may have any amount of it, so what is kept has a limit.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
@@ -31,6 +32,8 @@ pub(crate) struct Metadata {
     pub(super) tool: Option<Tool>,
     artifacts: Option<Vec<Artifact>>,
     bases: Option<BTreeMap<String, Place>>,
+    /// The folder that was asked for last, and whether it is outside of the repository.
+    outside: RefCell<Option<(String, bool)>>,
     /// For each invocation, the levels that it gave to rules.
     pub(super) overrides: Option<Vec<Vec<Override>>>,
     kept: usize,
@@ -107,6 +110,15 @@ impl Metadata {
 
     pub(crate) fn base(&self, id: &str) -> Option<&Place> {
         self.bases.as_ref()?.get(id)
+    }
+
+    /// What `find` says of the folder `id`. Nearly all results of a run name the same one.
+    pub(crate) fn is_outside(&self, id: &str, find: impl FnOnce() -> bool) -> bool {
+        let mut last = self.outside.borrow_mut();
+        match &*last {
+            Some((known, outside)) if known == id => *outside,
+            _ => last.insert((id.to_owned(), find())).1,
+        }
     }
 
     /// Whether `bytes` more may be kept.
@@ -227,6 +239,7 @@ impl Metadata {
             }
         }
         self.bases = Some(bases);
+        self.outside.take();
         Ok(())
     }
 

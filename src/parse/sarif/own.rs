@@ -15,7 +15,7 @@ use crate::parse::sarif::metadata::MAX_NAME;
 pub(crate) const DRIVER: &str = "rungate";
 
 /// Our properties of a result or a rule.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Own {
     pub(crate) tool: Option<String>,
     title: Option<String>,

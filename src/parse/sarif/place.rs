@@ -46,13 +46,27 @@ impl Place {
     /// The path that it means.
     pub(crate) fn path(&self, metadata: &Metadata, rules: &PathRules) -> Option<String> {
         let listed = self.index.and_then(|index| metadata.artifact(index));
+        if let (Some(uri), Some(base), None) = (&self.uri, &self.base, listed)
+            && is_plain(uri)
+            && is_root(base)
+            && rules.strip.is_none()
+            && rules.base.is_none()
+            && metadata.is_outside(base, || resolve("", Some(base), metadata, rules).is_empty())
+        {
+            return rules.place(uri);
+        }
         let own = match (&self.uri, listed) {
             (Some(uri), _) => resolve(uri, self.base.as_deref(), metadata, rules),
             (None, Some(artifact)) => artifact.place.resolved(metadata, rules)?,
             (None, None) => return None,
         };
-        let mut parts = vec![own.clone()];
         let mut parent = listed.and_then(|artifact| artifact.parent);
+        if parent.is_none() {
+            let is_file = scheme(&own).is_none_or(|scheme| scheme.eq_ignore_ascii_case("file"));
+            // What is no file is not made to look like one.
+            return if is_file { rules.place(own.trim_end_matches('/')) } else { Some(own) };
+        }
+        let mut parts = vec![own.clone()];
         while let Some(artifact) = parent.and_then(|index| metadata.artifact(index))
             && parts.len() < MAX_CHAIN
         {
@@ -106,6 +120,15 @@ fn resolve(uri: &str, base: Option<&str>, metadata: &Metadata, rules: &PathRules
     }
 }
 
+/// Whether an address is that of a file below its folder, written as it is.
+fn is_plain(address: &str) -> bool {
+    let odd = |bytes: &[u8]| matches!(bytes, [b'.', b'.']);
+    !address.starts_with('/')
+        && !address.ends_with('/')
+        && !address.bytes().any(|byte| matches!(byte, b'%' | b'\\' | b':'))
+        && !address.as_bytes().windows(2).any(odd)
+}
+
 fn is_root(id: &str) -> bool {
     let id = id.trim_matches(['%', '$', '{', '}', '(', ')']);
     ROOTS.iter().any(|root| root.eq_ignore_ascii_case(id))
@@ -113,7 +136,9 @@ fn is_root(id: &str) -> bool {
 
 /// Whether an address needs no folder: it has a scheme, or begins at a root or a drive.
 fn is_absolute(address: &str) -> bool {
-    path::is_absolute(&address.replace('\\', "/")) || scheme(address).is_some()
+    let drive =
+        matches!(address.as_bytes(), [letter, b':', b'/' | b'\\', ..] if letter.is_ascii_alphabetic());
+    drive || address.starts_with(['/', '\\']) || scheme(address).is_some()
 }
 
 /// The scheme of an address. One letter is a drive.
@@ -138,7 +163,10 @@ fn decode(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::parse::json::Layout;
 
     fn path_of(uri: &str) -> Option<String> {
         let place = Place { uri: Some(uri.to_owned()), ..Place::default() };
@@ -146,6 +174,30 @@ mod tests {
             &Metadata::default(),
             &PathRules { root: Some("/srv/repo".to_owned()), ..PathRules::default() },
         )
+    }
+
+    proptest! {
+        /// The short way for plain addresses leads where the long one does.
+        #[test]
+        fn plain_addresses_below_a_root_are_what_they_would_be_anyway(
+            uri in "[a./]{1,8}|a%20b|C:/a|x:y",
+            folder in prop::option::of(prop::sample::select(
+                &["file:///srv/repo/", "file:///srv/repo/sub/", "file:///other/", "sub", "", "../up/", "/srv/repo"][..],
+            )),
+            root in prop::option::of(prop::sample::select(&["/srv/repo", "/other", "/"][..])),
+        ) {
+            let log = folder.map_or("{}".to_owned(), |folder| format!(r#"{{"SRCROOT": {{"uri": "{folder}"}}}}"#));
+            let mut metadata = Metadata::default();
+            metadata.read_bases(&mut Json::new(log.as_bytes(), Layout::Document)).unwrap();
+            let rules = PathRules { root: root.map(str::to_owned), ..PathRules::default() };
+            let place = Place { uri: Some(uri.clone()), base: Some("SRCROOT".to_owned()), index: None };
+            let long = resolve(&uri, Some("SRCROOT"), &metadata, &rules);
+            let long = match scheme(&long) {
+                Some(other) if !other.eq_ignore_ascii_case("file") => Some(long),
+                _ => rules.place(long.trim_end_matches('/')),
+            };
+            prop_assert_eq!(place.path(&metadata, &rules), long);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One result, as far as it is read.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ type Parsed<T> = std::result::Result<T, ParseError>;
 pub(crate) enum Outcome {
     /// A finding, when its level is known.
     Counts(Box<Result>),
-    /// Nothing: it is suppressed, no failure, or nothing new.
+    /// Nothing: it is no failure, or nothing new.
     LeftOut,
 }
 
@@ -44,7 +45,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Result {
     pub(super) rule: Reference,
-    pub(crate) level: Option<String>,
+    pub(crate) level: Option<Cow<'static, str>>,
     pub(super) message: Message,
     pub(crate) place: Option<Place>,
     pub(super) region: Region,
@@ -53,7 +54,10 @@ pub(crate) struct Result {
     pub(super) flow: Vec<Step>,
     /// Steps of the flow beyond those that are kept.
     pub(super) further_steps: u32,
-    pub(super) own: Own,
+    /// Boxed, for only logs of our own have some.
+    pub(super) own: Option<Box<Own>>,
+    /// Why the tool takes it for accepted, if it does.
+    pub(crate) suppressed: Option<String>,
     /// The run of the tool that found it.
     pub(crate) invocation: Option<u32>,
 }
@@ -92,7 +96,8 @@ pub(super) struct Step {
 
 /// Reads one result.
 pub(crate) fn read<R: Read>(json: &mut Json<R>) -> Parsed<Outcome> {
-    let mut result = Result::default();
+    // On the heap from the beginning: it is large, and is handed on.
+    let mut result = Box::<Result>::default();
     let mut counts = true;
     let mut target = None;
     if !json.object()? {
@@ -100,29 +105,32 @@ pub(crate) fn read<R: Read>(json: &mut Json<R>) -> Parsed<Outcome> {
     }
     while let Some(key) = json.key()? {
         match key {
-            "ruleId" => result.rule.id = name(json)?.or(result.rule.id),
+            "ruleId" => result.rule.id = name(json)?.or_else(|| result.rule.id.take()),
             "ruleIndex" => result.rule.index = index(json)?.or(result.rule.index),
-            "rule" => result.rule = Reference::read(json)?.or(result.rule),
-            "level" => result.level = name(json)?,
+            "rule" => result.rule = Reference::read(json)?.or(std::mem::take(&mut result.rule)),
+            "level" => result.level = level(json)?,
             "kind" => counts &= json.text()?.is_none_or(|kind| kind == "fail"),
             "baselineState" => {
                 counts &= json.text()?.is_none_or(|state| !matches!(state, "absent" | "unchanged"));
             }
-            "suppressions" => counts &= !is_suppressed(json)?,
+            "suppressions" => result.suppressed = suppression(json)?,
             "message" => result.message = Message::read(json)?,
             "locations" => locations(json, &mut result)?,
             "analysisTarget" => target = place::read(json)?,
             "partialFingerprints" => result.fingerprint = fingerprint(json)?,
             "fixes" => result.fix = fix(json)?,
             "codeFlows" => flows(json, &mut result)?,
-            "properties" => result.own = own::read(json)?,
+            "properties" => {
+                let own = own::read(json)?;
+                result.own = (own != Own::default()).then(|| Box::new(own));
+            }
             "provenance" => result.invocation = invocation(json)?,
             _ => json.skip()?,
         }
     }
     // The file that was looked at is better than no file.
-    result.place = result.place.or(target);
-    Ok(if counts { Outcome::Counts(Box::new(result)) } else { Outcome::LeftOut })
+    result.place = result.place.take().or(target);
+    Ok(if counts { Outcome::Counts(result) } else { Outcome::LeftOut })
 }
 
 impl Reference {
@@ -192,20 +200,42 @@ impl Message {
     }
 }
 
+/// A level. The format's own words need no memory of their own.
+fn level<R: Read>(json: &mut Json<R>) -> Parsed<Option<Cow<'static, str>>> {
+    Ok(json.text()?.filter(|word| !word.is_empty()).map(|word| {
+        let known = ["error", "warning", "note", "none"].into_iter().find(|known| *known == word);
+        known.map_or_else(|| Cow::Owned(kept(word, MAX_NAME)), Cow::Borrowed)
+    }))
+}
+
 fn text<R: Read>(json: &mut Json<R>, max: usize) -> Parsed<Option<String>> {
     Ok(json.text()?.map(|text| kept(text, max)))
 }
 
-/// Whether there are suppressions and none of them is refused or still to be decided.
-fn is_suppressed<R: Read>(json: &mut Json<R>) -> Parsed<bool> {
-    let (mut some, mut accepted) = (false, true);
+/// Why a result is suppressed: where there are suppressions and none of them is refused or still to be decided.
+fn suppression<R: Read>(json: &mut Json<R>) -> Parsed<Option<String>> {
+    let (mut first, mut accepted) = (None, true);
     json.each(|json| {
-        some = true;
-        let status = member(json, "status", MAX_NAME)?;
+        let (mut status, mut in_source, mut why) = (None, false, None);
+        if json.object()? {
+            while let Some(key) = json.key()? {
+                match key {
+                    "status" => status = name(json)?,
+                    "kind" => in_source = json.text()? == Some("inSource"),
+                    "justification" => why = text(json, MAX_NAME)?.filter(|why| !why.trim().is_empty()),
+                    _ => json.skip()?,
+                }
+            }
+        }
         accepted &= !matches!(status.as_deref(), Some("rejected" | "underReview"));
+        first.get_or_insert((in_source, why));
         Ok(())
     })?;
-    Ok(some && accepted)
+    Ok(first.filter(|_| accepted).map(|(in_source, why)| {
+        let place = if in_source { " in the source" } else { "" };
+        let why = why.map(|why| format!(": {}", why.trim())).unwrap_or_default();
+        format!("suppressed by the tool{place}{why}")
+    }))
 }
 
 /// Reads the first location that is in a file.
@@ -272,14 +302,15 @@ fn fingerprint<R: Read>(json: &mut Json<R>) -> Parsed<String> {
     let mut line_hash = None;
     if json.object()? {
         while let Some(key) = json.key()? {
-            let key = kept(key, MAX_NAME);
+            let (name, _version) = key.split_once('/').unwrap_or((key, ""));
+            let (is_line_hash, is_ours) = (name == LINE_HASH, key == FINGERPRINT);
+            let key = if is_line_hash || is_ours { String::new() } else { kept(key, MAX_NAME) };
             let Some(value) = text(json, MAX_FINGERPRINT)?.filter(|value| !value.is_empty()) else {
                 continue;
             };
-            let (name, _version) = key.split_once('/').unwrap_or((&key, ""));
-            if name == LINE_HASH {
+            if is_line_hash {
                 line_hash = Some(value);
-            } else if key == FINGERPRINT {
+            } else if is_ours {
                 line_hash = line_hash.or(Some(value));
             } else if all.len() < MAX_FINGERPRINT {
                 all.push_str(&key);

@@ -66,8 +66,6 @@ fn what_is_no_failure_or_not_new_is_left_out() {
         r#""baselineState": "absent""#,
         r#""baselineState": "unchanged""#,
         r#""level": "none""#,
-        r#""suppressions": [{"kind": "inSource"}]"#,
-        r#""suppressions": [{"status": "accepted"}]"#,
     ];
     for member in left_out {
         assert_eq!(
@@ -87,6 +85,24 @@ fn what_is_no_failure_or_not_new_is_left_out() {
     for member in told {
         let out = run_of(&format!(r#""results": [{{{member}, "message": {{"text": "m"}}}}]"#));
         assert_eq!(out, "sarif warning - \"m\"\n", "{member}");
+    }
+}
+
+#[test]
+fn what_is_suppressed_is_told_with_its_reason() {
+    for (member, reason) in [
+        (r#"[{"kind": "inSource"}]"#, "suppressed by the tool in the source"),
+        (r#"[{"status": "accepted"}]"#, "suppressed by the tool"),
+        (
+            r#"[{"justification": " by design "}, {"status": "accepted"}]"#,
+            "suppressed by the tool: by design",
+        ),
+    ] {
+        let out =
+            run_of(&format!(r#""results": [{{"suppressions": {member}, "message": {{"text": "m"}}}}]"#));
+        assert_eq!(out, format!("suppressed ({reason}): m\n"));
+        let nothing = run_of(&format!(r#""results": [{{"suppressions": {member}, "kind": "pass"}}]"#));
+        assert_eq!(nothing, "", "no failure is none that could be suppressed");
     }
 }
 

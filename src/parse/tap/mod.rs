@@ -245,7 +245,7 @@ impl Document {
         if let Some(directive) = directive {
             let skipped = child.held.into_iter().filter_map(|item| match item {
                 Item::Test(test) => Some(Item::Test(Test { outcome: TestOutcome::Skipped, ..test })),
-                Item::Finding(_) | Item::Broken { .. } => None,
+                Item::Finding(_) | Item::Suppressed { .. } | Item::Broken { .. } => None,
             });
             skipped.for_each(|item| out.give(item));
             test.skipped = directive == Directive::Skip || !ok;

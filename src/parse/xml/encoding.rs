@@ -17,7 +17,7 @@ const HEAD: usize = 1 << 10;
 /// Least room that [`Source::read_into`] needs: the longest character and a replacement.
 pub(super) const LEAST_ROOM: usize = 16;
 
-const MARK: &[u8] = "\u{FFFD}".as_bytes();
+pub(super) const MARK: &[u8] = "\u{FFFD}".as_bytes();
 
 /// Why the input gives no more text.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub(super) struct Source<R> {
     finished: bool,
     /// Where the first bytes are that are no text in the encoding.
     fault: Option<u64>,
+    /// Whether such bytes were told of. How many there are depends on how the input comes, so the first ones stand for all.
+    is_told: bool,
 }
 
 impl<R: Read> Source<R> {
@@ -60,6 +62,7 @@ impl<R: Read> Source<R> {
             ended: false,
             finished: false,
             fault: None,
+            is_told: false,
         }
     }
 
@@ -103,7 +106,9 @@ impl<R: Read> Source<R> {
 
     /// Where the first bytes are that are no text in this encoding, if there were any since this was asked last.
     pub(super) const fn fault(&mut self) -> Option<u64> {
-        self.fault.take()
+        let fault = self.fault.take();
+        self.is_told |= fault.is_some();
+        fault
     }
 
     /// Decodes a piece into `room`, of at least [`LEAST_ROOM`] bytes, and says how many bytes it filled; none at the end
@@ -126,7 +131,9 @@ impl<R: Read> Source<R> {
             match result {
                 DecoderResult::Malformed(length, after) => {
                     let back = u64::from(length) + u64::from(after);
-                    self.fault.get_or_insert(self.taken.saturating_sub(back));
+                    if !self.is_told {
+                        self.fault.get_or_insert(self.taken.saturating_sub(back));
+                    }
                     room[written..written + MARK.len()].copy_from_slice(MARK);
                     written += MARK.len();
                 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 use quick_xml::events::attributes::Attributes;
 
 /// The beginning of an element.
@@ -29,8 +29,35 @@ impl<'w> Tag<'w> {
     /// there are some that cannot be read.
     #[must_use]
     pub(in crate::parse) fn attributes(&self, mut each: impl FnMut(&'w str, Cow<'w, str>)) -> bool {
+        let mut at = self.name_length;
+        while let Some((name, value, end)) = self.plain_attribute(at) {
+            each(local(name), resolved(value));
+            at = end;
+        }
+        if self.content.as_bytes()[at..].trim_ascii().is_empty() {
+            return true;
+        }
+        self.odd_attributes(at, each)
+    }
+
+    /// Name, value and end of the attribute behind `at`, when it is written as nearly all are: white space, `name="value"`.
+    fn plain_attribute(&self, at: usize) -> Option<(&'w str, &'w str, usize)> {
+        let bytes = self.content.as_bytes();
+        let blanks = bytes[at..].iter().position(|byte| !byte.is_ascii_whitespace())?;
+        let start = at + blanks;
+        let odd = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b':' | b'.'));
+        let equals = start + bytes[start..].iter().position(odd)?;
+        let [b'=', quote @ (b'"' | b'\''), ..] = bytes[equals..] else { return None };
+        let value = equals + 2;
+        let end = value + memchr(quote, &bytes[value..])?;
+        let fits = blanks > 0 && equals > start;
+        Some((self.content.get(start..equals)?, self.content.get(value..end)?, end + 1)).filter(|_| fits)
+    }
+
+    /// Hands over the attributes behind `at`, whatever is wrong with them.
+    fn odd_attributes(&self, at: usize, mut each: impl FnMut(&'w str, Cow<'w, str>)) -> bool {
         let mut whole = true;
-        let mut attributes = Attributes::new(self.content, self.name_length);
+        let mut attributes = Attributes::new(self.content, at);
         attributes.with_checks(false);
         for attribute in attributes {
             let Ok(attribute) = attribute else {
@@ -54,7 +81,8 @@ impl<'w> Tag<'w> {
 }
 
 fn local(name: &str) -> &str {
-    memrchr(b':', name.as_bytes()).map_or(name, |colon| &name[colon + 1..])
+    // Names are so short that a search by words of memory costs more than it saves.
+    name.bytes().rposition(|byte| byte == b':').map_or(name, |colon| &name[colon + 1..])
 }
 
 /// A piece of text.

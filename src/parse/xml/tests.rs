@@ -336,3 +336,13 @@ proptest! {
         prop_assert!(lines.starts_with(&value), "{}", lines);
     }
 }
+
+#[test]
+fn bytes_that_are_no_text_are_told_once_and_in_their_place_whatever_the_pieces() {
+    let document = [b"<a><b/>", &b"x".repeat(20_000)[..], b"\xFF<c/>\xFE</a>"].concat();
+    let whole = tokens(&document[..]);
+    assert_eq!(whole.matches("no UTF-8").count(), 1, "{whole}");
+    for piece in [1, 7, 100, 9000] {
+        assert_eq!(tokens(Slow(&document, piece)), whole, "{piece} bytes at a time");
+    }
+}

@@ -11,7 +11,7 @@ use memchr::{memchr, memchr2};
 use crate::parse::ParseError;
 use crate::parse::options::MAX_MESSAGE;
 use crate::parse::output::Output;
-use crate::parse::xml::encoding::{LEAST_ROOM, Source, Trouble};
+use crate::parse::xml::encoding::{LEAST_ROOM, MARK, Source, Trouble};
 
 /// Most text that is held at once, in bytes.
 pub(super) const SIZE: usize = 256 << 10;
@@ -28,13 +28,23 @@ pub(super) struct Window<R> {
     to: usize,
     /// Where in the input `bytes` begins, not counting a byte order mark.
     begin: u64,
+    /// The first bytes that are no text: where in the input, and where in the window U+FFFD stands for them.
+    fault: Option<(u64, usize)>,
     /// Why no more can be read, once what came before is taken.
     trouble: Option<Trouble>,
 }
 
 impl<R: Read> Window<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { source: Source::new(input), bytes: vec![0; SIZE], from: 0, to: 0, begin: 0, trouble: None }
+        Self {
+            source: Source::new(input),
+            bytes: vec![0; SIZE],
+            from: 0,
+            to: 0,
+            begin: 0,
+            fault: None,
+            trouble: None,
+        }
     }
 
     /// What is decoded and not yet taken.
@@ -67,9 +77,9 @@ impl<R: Read> Window<R> {
         self.to - self.from + LEAST_ROOM > SIZE
     }
 
-    /// Tells of bytes that are no text in the document's encoding.
+    /// Tells of bytes that are no text in the document's encoding, once what they stand in is taken.
     pub(super) fn tell_fault(&mut self, out: &mut Output<'_>) {
-        if let Some(offset) = self.source.fault() {
+        if let Some((offset, _)) = self.fault.take_if(|(_, at)| *at < self.from) {
             out.broken(offset, &format!("bytes that are no {}", self.source.name()));
         }
     }
@@ -86,7 +96,10 @@ impl<R: Read> Window<R> {
             };
             match read {
                 Ok(0) => break,
-                Ok(count) => self.to += count,
+                Ok(count) => {
+                    self.to += count;
+                    self.fault = self.fault.or_else(|| Some((self.source.fault()?, self.to - MARK.len())));
+                }
                 // What came before the trouble is looked at first.
                 Err(trouble) if self.to > before => {
                     self.trouble = Some(trouble);
@@ -103,6 +116,9 @@ impl<R: Read> Window<R> {
             self.begin += self.source.length_of(&self.bytes[..self.from]);
             self.bytes.copy_within(self.from..self.to, 0);
             self.to -= self.from;
+            if let Some((_, at)) = &mut self.fault {
+                *at = at.saturating_sub(self.from);
+            }
             self.from = 0;
         }
     }
@@ -151,6 +167,11 @@ impl<R: Read> Window<R> {
     const fn drop_behind(&mut self, end: usize) {
         self.begin += (self.to - end) as u64;
         self.to = end;
+        if let Some((_, at)) = &mut self.fault
+            && *at >= end
+        {
+            *at = self.from;
+        }
     }
 
     /// Drops what comes before the next `quote`.
