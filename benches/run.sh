@@ -2,6 +2,7 @@
 # Measures rungate side by side with its neighbours, in one run on one machine, and prints Markdown for docs/benchmarks.md.
 #
 #   benches/run.sh [flood-size]      size of the flood, as `head -c` takes it (default 5G)
+#   benches/run.sh reports           the tables of report formats and of the pipeline alone, of the binary in RUNGATE if set
 #
 # Needs hyperfine and python3-venv (apt), and bubblewrap to compare the sandbox with. just and prek are installed by pip into a folder that is removed again.
 # Nothing here passes or fails: times are for reading, not for CI.
@@ -9,7 +10,24 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly FLOOD="${1:-5G}"
+readonly BENCHES="$PWD/benches"
 readonly RUNS="${RUNS:-50}"
+
+# Reports of 110 MB and 120 MB beside readers of other languages, and 100,000 findings from a step to the record.
+reports() {
+  printf '\n### SARIF\n\n'
+  python3 "$BENCHES/sarif.py" "$1"
+  printf '\n### JUnit\n\n'
+  python3 "$BENCHES/parse.py" "$1"
+  printf '\n### 100,000 findings, from a step to the record\n\n'
+  python3 "$BENCHES/pipeline.py" "$1"
+}
+
+if [ "$FLOOD" = reports ] && [ -n "${RUNGATE:-}" ]; then
+  reports "$(realpath "$RUNGATE")"
+  exit 0
+fi
+
 for program in hyperfine python3 git cargo; do
   command -v "$program" >/dev/null || { echo "benches/run.sh: needs $program" >&2; exit 2; }
 done
@@ -22,6 +40,10 @@ cargo build --locked --release --quiet --target "$TARGET"
 cargo build --locked --release --quiet --target "$TARGET" --example redact_speed
 release="$(cd "${CARGO_TARGET_DIR:-target}/$TARGET/release" && pwd)"
 rungate="$release/rungate"
+if [ "$FLOOD" = reports ]; then
+  reports "$rungate"
+  exit 0
+fi
 unset GITHUB_ACTIONS GITHUB_OUTPUT GITHUB_STEP_SUMMARY GITHUB_WORKSPACE RUNGATE_STATE_DIR
 
 python3 -m venv "$work/venv"
@@ -41,7 +63,7 @@ hyperfine -N -w 5 -r "$RUNS" --style none --export-markdown "$work/start.md" \
   -n 'rungate plan noop1' "$rungate plan noop1" >/dev/null
 cat "$work/start.md"
 printf '\nFirst event of a run: '
-python3 "$OLDPWD/benches/first_event.py" "$RUNS" "$rungate" run noop1 --format jsonl
+python3 "$BENCHES/first_event.py" "$RUNS" "$rungate" run noop1 --format jsonl
 
 printf '\n### Ten steps that do nothing (shell: sh)\n\n'
 hyperfine -N -w 3 -r "$RUNS" --style none --export-markdown "$work/noop.md" \
@@ -52,10 +74,11 @@ hyperfine -N -w 3 -r "$RUNS" --style none --export-markdown "$work/noop.md" \
 cat "$work/noop.md"
 
 printf '\n### A flood of %s on standard output\n\n' "$FLOOD"
-python3 "$OLDPWD/benches/flood.py" "$FLOOD" "$rungate" run flood
+python3 "$BENCHES/flood.py" "$FLOOD" "$rungate" run flood
 
 printf '\n### Redaction\n\n'
 "$release/examples/redact_speed"
 
 printf '\n## The sandbox\n\n'
-python3 "$OLDPWD/benches/sandbox.py" "$rungate" "$RUNS"
+python3 "$BENCHES/sandbox.py" "$rungate" "$RUNS"
+reports "$rungate"

@@ -13,6 +13,7 @@ mod own;
 mod place;
 mod result;
 mod rules;
+mod suppression;
 
 use std::io::Read;
 

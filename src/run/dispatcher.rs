@@ -326,8 +326,7 @@ impl<'p> Dispatcher<'p, '_> {
             let Kept { finding, suppressed } = match kept {
                 Ok(kept) => kept,
                 Err(error) => {
-                    let key = &step.key;
-                    self.trouble.push(format!("not all findings of {key} could be kept: {error}"));
+                    self.trouble.push(format!("not all findings of {} could be kept: {error}", step.key));
                     continue;
                 }
             };

@@ -14,6 +14,7 @@ use crate::parse::region::{Region, counted};
 use crate::parse::sarif::metadata::{MAX_NAME, index, member, name};
 use crate::parse::sarif::own::{self, Own};
 use crate::parse::sarif::place::{self, Place};
+use crate::parse::sarif::suppression;
 
 /// Most arguments of a message, and the length of each in bytes.
 const MAX_ARGUMENTS: usize = 32;
@@ -113,7 +114,7 @@ pub(crate) fn read<R: Read>(json: &mut Json<R>) -> Parsed<Outcome> {
             "baselineState" => {
                 counts &= json.text()?.is_none_or(|state| !matches!(state, "absent" | "unchanged"));
             }
-            "suppressions" => result.suppressed = suppression(json)?,
+            "suppressions" => result.suppressed = suppression::read(json)?,
             "message" => result.message = Message::read(json)?,
             "locations" => locations(json, &mut result)?,
             "analysisTarget" => target = place::read(json)?,
@@ -210,32 +211,6 @@ fn level<R: Read>(json: &mut Json<R>) -> Parsed<Option<Cow<'static, str>>> {
 
 fn text<R: Read>(json: &mut Json<R>, max: usize) -> Parsed<Option<String>> {
     Ok(json.text()?.map(|text| kept(text, max)))
-}
-
-/// Why a result is suppressed: where there are suppressions and none of them is refused or still to be decided.
-fn suppression<R: Read>(json: &mut Json<R>) -> Parsed<Option<String>> {
-    let (mut first, mut accepted) = (None, true);
-    json.each(|json| {
-        let (mut status, mut in_source, mut why) = (None, false, None);
-        if json.object()? {
-            while let Some(key) = json.key()? {
-                match key {
-                    "status" => status = name(json)?,
-                    "kind" => in_source = json.text()? == Some("inSource"),
-                    "justification" => why = text(json, MAX_NAME)?.filter(|why| !why.trim().is_empty()),
-                    _ => json.skip()?,
-                }
-            }
-        }
-        accepted &= !matches!(status.as_deref(), Some("rejected" | "underReview"));
-        first.get_or_insert((in_source, why));
-        Ok(())
-    })?;
-    Ok(first.filter(|_| accepted).map(|(in_source, why)| {
-        let place = if in_source { " in the source" } else { "" };
-        let why = why.map(|why| format!(": {}", why.trim())).unwrap_or_default();
-        format!("suppressed by the tool{place}{why}")
-    }))
 }
 
 /// Reads the first location that is in a file.
