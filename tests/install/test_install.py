@@ -1,4 +1,4 @@
-"""scripts/install.sh against a server on the loopback: what is verified, what is written, and that nothing is left by halves."""
+"""install.sh against a server on the loopback: what is verified and written, and that nothing is left by halves."""
 
 import functools
 import hashlib

@@ -4,16 +4,9 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-/// The profile that lets this program, and no other, make user namespaces where `AppArmor` keeps them from everybody.
-const APPARMOR_PROFILE: &str = "\
-abi <abi/4.0>,
-include <tunables/global>
-
-profile rungate /usr/local/bin/rungate flags=(unconfined) {
-  userns,
-  include if exists <local/rungate>
-}
-";
+/// The profile that lets this program, and no other, make user namespaces where `AppArmor` keeps them from everybody. It
+/// is the file that packages install.
+const APPARMOR_PROFILE: &str = include_str!("../../../packaging/apparmor/rungate");
 
 /// What of a host can keep a program from making user namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +105,7 @@ mod tests {
         abi <abi/4.0>,
         include <tunables/global>
 
-        profile rungate /usr/local/bin/rungate flags=(unconfined) {
+        profile rungate /usr/{,local/}bin/rungate flags=(unconfined) {
           userns,
           include if exists <local/rungate>
         }

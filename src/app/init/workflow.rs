@@ -5,9 +5,6 @@ use crate::workspace::survey::{Survey, is_plain};
 const TEXT: &str = "\
 # Runs `rungate run check` of .github/rungate.yml on a runner of your own that has rungate installed:
 # https://github.com/rungate/rungate/blob/main/docs/installing.md
-#
-# Pull requests from forks bring code of strangers. The sandbox confines what the manifest runs; whether such a job may reach
-# your runners at all is set in the repository's settings for Actions.
 name: rungate
 
 on:
@@ -24,6 +21,8 @@ concurrency:
 
 jobs:
   check:
+    # A fork's code is a stranger's: it does not run on a machine that is yours.
+    if: github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name == github.repository
     runs-on: [@LABELS@]
     timeout-minutes: 60
     permissions:
