@@ -7,21 +7,22 @@ default:
 # Formats the Rust and the Python code
 fmt:
     cargo fmt
-    ruff format scripts benches tests/peers tests/runner
+    ruff format scripts benches tests/install tests/peers tests/runner
 
 # Lints everything, warnings are errors
 lint:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
-    ruff check scripts benches tests/peers tests/runner
-    ruff format --check scripts benches tests/peers tests/runner
-    shellcheck -x .ci/run benches/run.sh scripts/action/*.sh tests/peers/run.sh
+    ruff check scripts benches tests/install tests/peers tests/runner
+    ruff format --check scripts benches tests/install tests/peers tests/runner
+    shellcheck -x .ci/run benches/run.sh scripts/*.sh scripts/action/*.sh packaging/debian/p[or]* tests/install/*.sh tests/peers/run.sh
     typos
 
 # Runs all tests
 test:
     cargo test --locked
     python3 -m unittest discover -s scripts/python/tests
+    python3 -m unittest discover -s tests/install
 
 # Checks licences, sources and bans of the dependencies
 deny:

@@ -251,7 +251,9 @@ say "verified: SHA-256 $sha256"
 if [ "$attestation" = require ]; then
   has gh || fail "attestations are verified by the program gh, which is not installed" "install gh, or leave --attestation out"
 fi
-if [ "$attestation" = require ] || { [ -z "$from" ] && [ "$host" = github.com ] && has gh && gh auth status >/dev/null 2>&1; }; then
+# A mirror may have builds of its own; those of the project are attested.
+case $url in "https://github.com/$REPOSITORY/"*) attested=yes ;; *) attested='' ;; esac
+if [ "$attestation" = require ] || { [ "$attested" ] && has gh && gh auth status >/dev/null 2>&1; }; then
   gh attestation verify "$work/$archive" --repo "$REPOSITORY" >"$work/attestation" 2>&1 || {
     cat "$work/attestation" >&2
     fail "$archive has no valid attestation of $REPOSITORY" "do not use it; tell who made the release"

@@ -65,6 +65,7 @@ nothing_is_left "install.sh --uninstall of a user"
 
 say "by the package"
 dpkg -i /media/rungate/rungate_*.deb
+hash -r
 [ "$(command -v rungate)" = /usr/bin/rungate ] || fail "it is not on PATH"
 [ "$(stat -c '%a %U %G' /etc/rungate)" = '755 root root' ] || fail "/etc/rungate is not root's"
 systemd-analyze verify --man=no rungate-reconcile@runner.service rungate-reconcile@runner.timer || fail "the units are not valid"
@@ -83,4 +84,4 @@ dpkg --purge rungate
 rmdir --ignore-fail-on-non-empty /etc/systemd/system/timers.target.wants
 nothing_is_left "dpkg --purge"
 
-say "installed, used and removed, three times"
+say "installed and removed three times, used by script and by package"
