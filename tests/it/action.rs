@@ -80,19 +80,31 @@ fn a_run_that_passes_tells_the_workflow_all_that_it_maps() {
     assert!(!job.log.contains(APP_KEY.lines().nth(5).unwrap()), "the key is shown");
 }
 
+/// A repository whose command leaves an artifact.
+fn with_artifact() -> Repo {
+    let repo = Repo::new(
+        "version: 1\ncommands:\n  c:\n    steps:\n      \
+         - {id: a, shell: sh, run: 'echo one > build/one.txt', sandbox: {write: [build]}}\n    \
+         artifacts:\n      - {name: result, path: build/one.txt}\n",
+    );
+    repo.commit();
+    repo
+}
+
 #[test]
 fn the_action_maps_every_output_of_the_program_and_no_other() {
-    let (fake, repo) = (Fake::start(), repository(PASSES));
+    let (fake, repo) = (Fake::start(), with_artifact());
     let id = app(&fake);
-    let job = job(&root(), &repo, &fake, &[("command", "c"), ("app-id", &id), ("private-key", APP_KEY)], &[]);
+    let with =
+        [("command", "c"), ("app-id", id.as_str()), ("private-key", APP_KEY), ("artifacts", "hand-off")];
+    let job = job(&root(), &repo, &fake, &with, &[]);
+    assert_eq!(job.outcomes["run"], "success", "{}", job.log);
     let written: BTreeSet<&str> = job.written("run").into_iter().collect();
     let composite = Composite::read(&root());
     let mapped: BTreeSet<&str> = composite
         .outputs
         .iter()
         .filter_map(|(_, value)| value.strip_prefix("${{ steps.run.outputs.")?.strip_suffix(" }}"))
-        // A command without artifacts has none.
-        .filter(|name| !name.starts_with("artifact-"))
         .collect();
     assert_eq!(mapped, written);
 }
@@ -368,18 +380,35 @@ fn a_secret_has_one_name_in_the_programs_environment() {
 
 #[test]
 fn artifacts_are_handed_to_the_step_that_uploads_them() {
-    // What the program writes about artifacts is tested where they are; here a program that writes it.
-    let (_folder, path) = stand_in(
-        "echo \"artifact-name=n\" >> \"$GITHUB_OUTPUT\"; echo \"artifact-path=/p\" >> \"$GITHUB_OUTPUT\"; exit 1",
-    );
-    let repo = repository(PASSES);
-    for (artifacts, uploads) in [("hand-off", 1), ("native", 0)] {
-        let with = [("command", "c"), ("artifacts", artifacts)];
-        let job = Job::new(&root(), repo.path(), &with, &[("PATH", &path)]).run();
-        assert_eq!(job.uploads.len(), uploads, "{artifacts}: {}", job.log);
-        for upload in &job.uploads {
-            assert_eq!((upload["name"].as_str(), upload["path"].as_str()), ("n", "/p"));
+    for (action, uploads) in [(root(), 1), (root().join("ghes"), 0)] {
+        let (fake, repo) = (Fake::start(), with_artifact());
+        let mut with = vec![("command", "c")];
+        if uploads == 1 {
+            with.push(("artifacts", "hand-off"));
         }
-        assert_eq!((job.output("artifact-name").as_str(), job.output("artifact-path").as_str()), ("n", "/p"));
+        let job = job(&action, &repo, &fake, &with, &[]);
+        assert_eq!(job.outcomes["run"], "success", "{}", job.log);
+        assert_eq!(
+            (job.output("artifact-count").as_str(), job.output("artifact-name").as_str()),
+            ("1", "result")
+        );
+        assert!(Path::new(&job.output("artifact-path")).exists(), "{}", job.output("artifact-path"));
+        // On a server that has no action of others, the workflow has that step.
+        assert_eq!(job.uploads.len(), uploads);
+        for upload in &job.uploads {
+            assert_eq!(
+                (&upload["name"], &upload["path"]),
+                (&"result".to_owned(), &job.output("artifact-path"))
+            );
+        }
     }
+}
+
+#[test]
+fn artifacts_that_rungate_uploads_are_not_handed_off() {
+    let (_folder, path) = stand_in("echo artifact-path=/p >> \"$GITHUB_OUTPUT\"");
+    let repo = repository(PASSES);
+    let job = Job::new(&root(), repo.path(), &[("command", "c")], &[("PATH", &path)]).run();
+    assert_eq!((job.outcomes["run"], job.output("artifact-path").as_str()), ("success", "/p"));
+    assert!(job.uploads.is_empty());
 }
