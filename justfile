@@ -7,14 +7,14 @@ default:
 # Formats the Rust and the Python code
 fmt:
     cargo fmt
-    ruff format scripts benches tests/install tests/peers tests/runner
+    ruff format scripts benches tests/faults tests/install tests/peers tests/runner
 
 # Lints everything, warnings are errors
 lint:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
-    ruff check scripts benches tests/install tests/peers tests/runner
-    ruff format --check scripts benches tests/install tests/peers tests/runner
+    ruff check scripts benches tests/faults tests/install tests/peers tests/runner
+    ruff format --check scripts benches tests/faults tests/install tests/peers tests/runner
     shellcheck -x .ci/run benches/run.sh scripts/*.sh scripts/action/*.sh packaging/debian/p[or]* tests/install/*.sh tests/peers/run.sh
     typos
 

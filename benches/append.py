@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Appends of a journal against what the disk can do: fio with records of the same size, each flushed, in a file that grows.
+"""Appends of a journal against what the disk can do: fio with records of that size, each flushed, in a file that grows.
 
     cargo build --release --example append
     benches/append.py target/release/examples/append [rounds]
 
-Both take turns in one run, on the file system of the current folder. fio's file grows into space that is reserved without
-being part of the file (`fallocate=keep`), as a journal's does, and also into none, which is what a plain file does.
+Both take turns in one run, on the file system of the current folder. fio's file grows into space that is reserved
+without being part of the file (`fallocate=keep`), as a journal's does, and also into none, as a plain file does.
 """
 
 import json
@@ -23,7 +23,13 @@ def fio(folder, size, fallocate):
     file = Path(folder) / f"fio-{fallocate}"
     command = [
         *("fio", "--name=floor", "--ioengine=psync", "--rw=write", "--fdatasync=1", "--output-format=json"),
-        *(f"--filename={file}", f"--bs={size}", f"--size={size * ENTRIES}", f"--fallocate={fallocate}", "--create_on_open=1"),
+        *(
+            f"--filename={file}",
+            f"--bs={size}",
+            f"--size={size * ENTRIES}",
+            f"--fallocate={fallocate}",
+            "--create_on_open=1",
+        ),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     file.unlink()

@@ -56,13 +56,10 @@ pub enum JournalError {
 pub struct Journal {
     path: PathBuf,
     registry: Registry,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    held: Held,
-    state: State,
+    /// Taken before the state, by whoever writes, for as long as the disk takes.
+    held: Mutex<Held>,
+    /// What it says, apart from the file: who asks must not wait for a disk.
+    state: Mutex<State>,
 }
 
 /// Where the journal of the run `run` is, below the folder for state.
@@ -125,7 +122,7 @@ impl Journal {
     }
 
     fn of(path: PathBuf, held: Held, state: State, registry: &Registry) -> Self {
-        Self { path, registry: registry.clone(), inner: Mutex::new(Inner { held, state }) }
+        Self { path, registry: registry.clone(), held: Mutex::new(held), state: Mutex::new(state) }
     }
 
     /// Begins an epoch of this process's.
@@ -142,28 +139,28 @@ impl Journal {
     /// Fails when the disk does not confirm it, and then for all that comes after; and when it would change a check run
     /// that another process has concluded for good.
     pub fn write(&self, entry: &Entry) -> Result<(), JournalError> {
-        let mut inner = self.lock();
+        let mut held = locked(&self.held);
+        let State { seq, epoch, .. } = *locked(&self.state);
         if let Entry::AnnotationsIntent { check, .. } | Entry::CompleteIntent { check, .. } = entry
-            && inner.state.is_final(check)
+            && locked(&self.state).is_final(check)
         {
             return Err(JournalError::Final);
         }
-        let epoch = inner.state.epoch + u64::from(matches!(entry, Entry::Taken { .. }));
-        let seq = inner.state.seq + 1;
-        let line = Line { v: VERSION, seq, epoch, at: Timestamp::now(), entry: entry.clone() };
+        let epoch = epoch + u64::from(matches!(entry, Entry::Taken { .. }));
+        let line = Line { v: VERSION, seq: seq + 1, epoch, at: Timestamp::now(), entry: entry.clone() };
         let mut value = serde_json::to_value(&line).map_err(JournalError::Entry)?;
         self.hide(&mut value);
-        inner.held.append(&[value.to_string().as_bytes()])?;
+        held.append(&[value.to_string().as_bytes()])?;
         // As whoever comes later will read it.
         let line: Line = serde_json::from_value(value).map_err(JournalError::Entry)?;
-        inner.state.take(&line);
+        locked(&self.state).take(&line);
         Ok(())
     }
 
     /// What it says so far.
     #[must_use]
     pub fn state(&self) -> State {
-        self.lock().state.clone()
+        locked(&self.state).clone()
     }
 
     /// Its file.
@@ -180,7 +177,7 @@ impl Journal {
         if !self.state().is_closed {
             self.write(&Entry::Closed)?;
         }
-        self.lock().held.trim();
+        locked(&self.held).trim();
         Ok(())
     }
 
@@ -196,10 +193,11 @@ impl Journal {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a mutex guards, also after a panic elsewhere: nothing here is half done then.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lines on their way into a state.

@@ -5,8 +5,8 @@
     tests/faults/append.py target/debug/examples/append
 
 Four parts: every system call of the writer fails once, by strace (EIO, ENOSPC, EINTR); writers that share a file are
-killed again and again; the disk is full (a loop device, as root); and the order of calls is looked at: written, flushed,
-acknowledged. A part that this machine cannot do is skipped aloud, and is an error where CI is set.
+killed again and again; the disk is full (a loop device, as root or by sudo); and the order of calls is looked at:
+written, flushed, acknowledged. A part that this machine cannot do is skipped aloud, and is an error where CI is set.
 
 A kill leaves the kernel's cache as it is. So none of this shows what a power cut does; the order of calls does.
 """
@@ -23,7 +23,19 @@ import tempfile
 import time
 from pathlib import Path
 
-CALLS = ("openat", "statx", "fstat", "newfstatat", "flock", "pread64", "pwrite64", "fdatasync", "fsync", "fallocate", "ftruncate")
+CALLS = (
+    "openat",
+    "statx",
+    "fstat",
+    "newfstatat",
+    "flock",
+    "pread64",
+    "pwrite64",
+    "fdatasync",
+    "fsync",
+    "fallocate",
+    "ftruncate",
+)
 ERRORS = ("EIO", "ENOSPC", "EINTR")
 RECORDS = 6
 SKIPPED = []
@@ -39,8 +51,9 @@ def main():
         else:
             skip("no strace: calls do not fail one by one, and their order is not seen")
         storm(program, folder / "storm")
-        if os.geteuid() == 0 and shutil.which("mkfs.ext4"):
-            full_disk(program, folder)
+        mkfs = shutil.which("mkfs.ext4", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+        if mkfs and (os.geteuid() == 0 or run("sudo", "-n", "true") == 0):
+            full_disk(program, folder, mkfs)
         else:
             skip("not root, or no mkfs.ext4: no disk is filled")
     if SKIPPED and os.environ.get("CI"):
@@ -50,6 +63,10 @@ def main():
 def skip(why):
     SKIPPED.append(why)
     print(f"skipped: {why}")
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True).returncode
 
 
 def write(program, file, name, count, verb="write", before=(), **more):
@@ -145,7 +162,9 @@ def storm(program, file, rounds=25, writers=4):
     promises, started = [], time.monotonic()
     for number in range(rounds):
         running = [
-            subprocess.Popen([program, "write", file, f"r{number}w{writer}", "100000"], stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                [program, "write", file, f"r{number}w{writer}", "100000"], stdout=subprocess.PIPE, text=True
+            )
             for writer in range(writers)
         ]
         time.sleep(random.uniform(0.02, 0.3))
@@ -157,21 +176,27 @@ def storm(program, file, rounds=25, writers=4):
     if len(promises) < rounds:
         sys.exit(f"only {len(promises)} records were acknowledged")
     rate = len(promises) / (time.monotonic() - started)
-    print(f"storm: {rounds} rounds of {writers} killed writers, {len(promises)} acknowledged, {len(kept)} kept ({rate:.0f}/s)")
+    promised = f"{len(promises)} acknowledged, {len(kept)} kept ({rate:.0f}/s)"
+    print(f"storm: {rounds} rounds of {writers} killed writers, {promised}")
 
 
-def full_disk(program, folder):
-    """A disk becomes full: what was acknowledged stays, and reserved space lets one that holds the file go on for a while."""
+def full_disk(program, folder, mkfs):
+    """A disk becomes full: what was acknowledged stays, and who has space reserved goes on for a while."""
     image, point = folder / "image", folder / "disk"
     point.mkdir()
     with open(image, "wb") as out:
         out.truncate(8 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image], check=True)
-    if subprocess.run(["mount", "-o", "loop", image, point], capture_output=True).returncode != 0:
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    subprocess.run([mkfs, "-q", "-F", "-m", "0", image], check=True)
+    if run(*sudo, "mount", "-o", "loop", image, point) != 0:
         return skip("no loop device can be mounted: no disk is filled")
+    run(*sudo, "chown", str(os.geteuid()), point)
     try:
         held = subprocess.Popen(
-            [program, "keep", point / "held", "held", "100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [program, "keep", point / "held", "held", "100000"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         first = held.stdout.readline()
         held.send_signal(signal.SIGSTOP)
@@ -199,7 +224,7 @@ def full_disk(program, folder):
         write(program, point / "new", "new", 3)
         print(f"full disk: {len(promises)} records into reserved space, {len(kept)} kept; afterwards it goes on")
     finally:
-        subprocess.run(["umount", point], check=False)
+        run(*sudo, "umount", point)
 
 
 if __name__ == "__main__":

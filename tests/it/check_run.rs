@@ -246,7 +246,9 @@ fn trouble_with_github_is_told_and_changes_no_verdict() {
     for (steps, code) in [("- {id: a, shell: sh, run: 'true'}", 5), ("- {id: a, shell: sh, run: 'false'}", 1)]
     {
         let fake = Fake::start();
-        fake.world().installation().permissions.insert("checks".into(), "read".into());
+        for permission in ["checks", "statuses"] {
+            fake.world().installation().permissions.insert(permission.into(), "read".into());
+        }
         let (repo, ran) = publish(&fake, steps);
         assert_eq!(ran.code, Some(code), "{}", ran.stderr);
         assert!(ran.stderr.contains("permission"), "{}", ran.stderr);

@@ -385,7 +385,7 @@ fn a_verdict_that_no_check_run_may_tell_is_told_another_way_and_aloud() {
         };
         assert_eq!(record["delivery"]["instead"].as_str().unwrap_or_default(), instead, "{}", ran.stderr);
         assert_eq!(ran.stderr.contains("and not by a check run"), !instead.is_empty(), "{}", ran.stderr);
-        let told = &stage.fake.world().statuses;
+        let told = stage.fake.world().statuses.clone();
         assert_eq!(told.len(), usize::from(statuses));
         if statuses {
             assert_eq!((&told[0]["state"], &told[0]["context"]), (&"success".into(), &"c".into()));
