@@ -112,7 +112,7 @@ def traced(program, file, *options, count=RECORDS):
 def order(program, file):
     """Between a record's write and its acknowledgement there is a flush."""
     _, log = traced(program, file, "-e", "trace=pwrite64,fdatasync,write,fsync")
-    calls = re.findall(r"(pwrite64|fdatasync|fsync|write\(1)\b?", log)
+    calls = re.findall(r"\b(pwrite64|fdatasync|write\(1|fsync)\b", log)
     calls = [call for call in calls if call != "fsync"]
     wanted = ["pwrite64", "fdatasync", "write(1"] * RECORDS
     if calls != wanted:
