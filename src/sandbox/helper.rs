@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -47,18 +47,13 @@ impl Helper {
 
     /// Waits for the program, for orders and for orphans, until nothing is left.
     pub(crate) fn attend(mut self, control: &OwnedFd, signals: &SignalFd, say: &impl Fn(Status)) {
-        let mut patience = memory::patience();
         loop {
             let mut ready = [
                 PollFd::new(control.as_fd(), PollFlags::POLLIN),
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             ];
-            match poll(&mut ready, patience) {
-                Ok(0) => {
-                    memory::let_go();
-                    patience = PollTimeout::NONE;
-                }
-                Ok(_) | Err(Errno::EINTR) => {}
+            match memory::wait(&mut ready) {
+                Ok(()) | Err(Errno::EINTR) => {}
                 Err(_) => break,
             }
             let ordered = ready[0].any().unwrap_or(true);

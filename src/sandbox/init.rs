@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -225,20 +225,14 @@ fn watch_signals() -> Result<SignalFd, Errno> {
 /// left to order anything.
 fn accompany(first: &First, control: &OwnedFd, signals: &SignalFd, say: &impl Fn(Status)) -> ExitCode {
     let mut flags = WaitPidFlag::WNOHANG;
-    let mut patience = memory::patience();
     let ended = loop {
         if flags == WaitPidFlag::WNOHANG {
             let mut ready = [
                 PollFd::new(control.as_fd(), PollFlags::POLLIN),
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             ];
-            let waited = match poll(&mut ready, patience) {
-                Ok(0) => {
-                    memory::let_go();
-                    patience = PollTimeout::NONE;
-                    true
-                }
-                Ok(_) | Err(Errno::EINTR) => true,
+            let waited = match memory::wait(&mut ready) {
+                Ok(()) | Err(Errno::EINTR) => true,
                 Err(_) => false,
             };
             let ordered = ready[0].any().unwrap_or(true);

@@ -7,14 +7,35 @@
 
 use std::ptr;
 
-use nix::poll::PollTimeout;
+use nix::errno::Errno;
+use nix::poll::{PollFd, poll};
 
-/// How long a payload must have run before it is worth it, in milliseconds: many are over sooner.
+/// How long a payload must have been quiet before it is worth it, in milliseconds: many are over sooner.
 const PATIENCE: u8 = 100;
 
-/// How long to wait before [`let_go`].
-pub(crate) fn patience() -> PollTimeout {
-    PATIENCE.into()
+/// Parts of objects that can be given back: most programs have three, and libraries as many each.
+const PARTS: usize = 16;
+
+/// Waits until one of `ready` is, like `poll`. After a while without anything the memory that is only needed to work is
+/// given back.
+pub(crate) fn wait(ready: &mut [PollFd<'_>]) -> Result<(), Errno> {
+    if poll(ready, PATIENCE)? > 0 {
+        return Ok(());
+    }
+    let mut parts = Parts { found: [(0, 0); PARTS], count: 0 };
+    // SAFETY: the callback is called for each loaded object while this call lasts, and gets what it expects.
+    unsafe { libc::dl_iterate_phdr(Some(object), (&raw mut parts).cast()) };
+    // Only two functions run from here until there is something to do, this one and the one that makes a call: each piece
+    // of code that is touched comes back with its surroundings.
+    for &(address, length) in parts.found.iter().take(parts.count) {
+        // SAFETY: these pages are mapped from a file and not writable, so they hold what the file holds, and the kernel
+        // reads them again when they are touched.
+        unsafe { libc::syscall(libc::SYS_madvise, address, length, libc::MADV_DONTNEED) };
+    }
+    let (fds, nothing) = (ready.as_mut_ptr(), ptr::null::<libc::c_void>());
+    // SAFETY: a `PollFd` is the kernel's structure, and there are as many as is said; neither a time nor signals are given.
+    let count = unsafe { libc::syscall(libc::SYS_ppoll, fds, ready.len(), nothing, nothing, 0_usize) };
+    Errno::result(count).map(drop)
 }
 
 /// Bytes of a page.
@@ -23,21 +44,22 @@ pub(crate) fn page_size() -> u64 {
     size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4 << 10)
 }
 
-/// Lets go of all pages of the program's files that cannot have been changed.
-pub(crate) fn let_go() {
-    // SAFETY: the callback is called for each loaded object while this call lasts, and reads what it is given.
-    unsafe { libc::dl_iterate_phdr(Some(object), ptr::null_mut()) };
+/// What can be given back.
+struct Parts {
+    /// Addresses and lengths.
+    found: [(usize, usize); PARTS],
+    count: usize,
 }
 
-/// Lets go of one object's pages.
+/// Adds the parts of one object.
 unsafe extern "C" fn object(
     info: *mut libc::dl_phdr_info,
     _size: libc::size_t,
-    _data: *mut libc::c_void,
+    parts: *mut libc::c_void,
 ) -> libc::c_int {
     let page = page_size();
-    // SAFETY: the C library passes a valid description.
-    let info = unsafe { &*info };
+    // SAFETY: the C library passes a valid description, and the pointer that it was given.
+    let (info, parts) = unsafe { (&*info, &mut *parts.cast::<Parts>()) };
     if info.dlpi_phdr.is_null() {
         return 0;
     }
@@ -49,15 +71,12 @@ unsafe extern "C" fn object(
         // Only whole pages of this segment: those at its ends may be another's as well.
         let start = (info.dlpi_addr + header.p_vaddr).next_multiple_of(page);
         let end = (info.dlpi_addr + header.p_vaddr + header.p_filesz) / page * page;
-        let (Ok(address), Ok(length)) = (usize::try_from(start), usize::try_from(end.saturating_sub(start)))
-        else {
-            continue;
-        };
-        if length > 0 {
-            let address = ptr::with_exposed_provenance_mut(address);
-            // SAFETY: the segment is mapped from a file and not writable, so its pages hold what the file holds, and the
-            // kernel reads them again when they are touched.
-            unsafe { libc::madvise(address, length, libc::MADV_DONTNEED) };
+        let part = (usize::try_from(start), usize::try_from(end.saturating_sub(start)));
+        if let ((Ok(address), Ok(length)), Some(free)) = (part, parts.found.get_mut(parts.count))
+            && length > 0
+        {
+            *free = (address, length);
+            parts.count += 1;
         }
     }
     0

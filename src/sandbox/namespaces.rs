@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -191,18 +191,13 @@ struct Supervisor {
 impl Supervisor {
     /// Waits for the program, for orders and for orphans, until nothing is left.
     fn attend(mut self, line: &OwnedFd, signals: &SignalFd, say: &mut impl FnMut(Status)) {
-        let mut patience = memory::patience();
         loop {
             let mut ready = [
                 PollFd::new(line.as_fd(), PollFlags::POLLIN),
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             ];
-            match poll(&mut ready, patience) {
-                Ok(0) => {
-                    memory::let_go();
-                    patience = PollTimeout::NONE;
-                }
-                Ok(_) | Err(Errno::EINTR) => {}
+            match memory::wait(&mut ready) {
+                Ok(()) | Err(Errno::EINTR) => {}
                 Err(_) => break,
             }
             let ordered = ready[0].any().unwrap_or(true);
