@@ -158,7 +158,6 @@ fn what_is_not_there_yet_is_named_by_its_place() {
     github.token
     cache
     gates
-    true
     "#);
     assert!(
         found.iter().all(|diagnostic| diagnostic.severity == Severity::Error && diagnostic.help.is_some())
