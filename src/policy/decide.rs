@@ -220,7 +220,7 @@ fn compare(rule: &Rule, asked: &Asked, facts: &Facts) -> (Vec<String>, Vec<(Stri
     }
     match facts.fork {
         Fork::Yes if !rule.forks => {
-            fail("code from a fork is in it, and `forks: true` is not said".to_owned())
+            fail("code from a fork is in it, and `forks: true` is not said".to_owned());
         }
         Fork::Unknown if !rule.forks => {
             fail("code from a fork may be in it, and `forks: true` is not said".to_owned());

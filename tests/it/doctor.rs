@@ -83,7 +83,7 @@ fn each_trouble_with_an_app_has_its_remedy() {
     let mut said = String::new();
     let mut tell = |name: &str, examined: &Examined, id: &str| {
         assert_eq!(examined.code, Some(4), "{name}");
-        said.push_str(&format!("{name}\n  {}\n", examined.said(id)));
+        said.extend([name, "\n  ", &examined.said(id), "\n"]);
     };
     tell("an incomplete key", &of_app(&url, &[("RUNGATE_APP_PRIVATE_KEY", &APP_KEY[..900])]), "credentials");
     tell("another id", &of_app(&url, &[("RUNGATE_APP_ID", "15368")]), "app");

@@ -64,7 +64,7 @@ async fn of_app(app: &App, patient: Patient<'_>) -> Vec<Check> {
         Err(error) => return vec![of_error("app", &error)],
     };
     let mut checks = vec![Check::good("app", format!("{}, which GitHub knows by its key", about.name))];
-    checks.extend(permissions("permissions", "asks for", &about));
+    checks.push(permissions(&about));
     let repository = patient.environ.text("GITHUB_REPOSITORY").and_then(|name| Repository::parse(name).ok());
     checks.push(match repository {
         Some(repository) => match app.installation(&repository, deadline).await {
@@ -91,25 +91,25 @@ fn of_error(id: &'static str, error: &ClientError) -> Check {
 }
 
 /// What is missing of the permissions that rungate uses.
-fn permissions(id: &'static str, how: &str, about: &About) -> Option<Check> {
+fn permissions(about: &About) -> Check {
     let grants = |name: &str, wanted: &str| {
         about.permissions.get(name).is_some_and(|access| access == wanted || access == "write")
     };
     let missing: Vec<_> = WANTED.iter().filter(|(name, wanted, ..)| !grants(name, wanted)).collect();
     let Some((.., state)) = missing.iter().max_by_key(|(.., state)| *state) else {
-        return Some(Check::good(id, format!("the App {how} what rungate uses")));
+        return Check::good("permissions", "the App asks for what rungate uses".to_owned());
     };
     let words: Vec<String> = missing.iter().map(|(name, wanted, ..)| format!("{name}: {wanted}")).collect();
     let without: Vec<&str> = missing.iter().map(|(_, _, without, _)| *without).collect();
-    Some(Check {
-        id,
+    Check {
+        id: "permissions",
         state: *state,
         found: format!("the App does not have {}", words.join(", ")),
         cause: Some(format!("without it {}", without.join(", "))),
         remedies: vec![
             "its owner has to add them on its settings page, and each organization to accept them".to_owned(),
         ],
-    })
+    }
 }
 
 fn of_installation(found: &Installation) -> Check {

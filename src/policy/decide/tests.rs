@@ -167,7 +167,7 @@ fn the_first_rule_that_matches_decides_and_its_bounds_hold() {
     assert_eq!(first.bounds.against_network(), None);
     assert!(first.bounds.against_mode(Mode::BestEffort).is_some());
     // A rule can only shorten.
-    assert_eq!(first.bounds.timeout().unwrap().value, Duration::from_mins(60));
+    assert_eq!(first.bounds.timeout().unwrap().value, Duration::from_hours(1));
     let other = Asked { command: Some("other".parse().unwrap()), ..run() };
     let second = decide(&policies, &other, &push());
     assert_eq!(second.judgements[0].looked.len(), 2);
@@ -235,18 +235,12 @@ fn some_policy() -> impl Strategy<Value = Policy> {
         "facts: verified",
     ]);
     (word(&["allow", "deny"]), tops, rules).prop_map(|(default, top, rules)| {
-        let mut text = format!("default: {default}\n{top}\nallow:\n");
-        for (repository, refs, events, actors, more, bounds) in rules {
-            text.push_str(&format!("- repository: {repository}\n"));
-            for line in [refs, events, actors, more, bounds] {
-                text.push_str(&format!("  {line}\n"));
-            }
-        }
-        policy(
-            &text
-                .replace("allow:\n\n", "allow: []\n")
-                .replace("allow:\n", if text.contains("- repository") { "allow:\n" } else { "" }),
-        )
+        let rule = |(repository, refs, events, actors, more, bounds)| {
+            format!("- repository: {repository}\n  {}\n", [refs, events, actors, more, bounds].join("\n  "))
+        };
+        let rules: Vec<String> = rules.into_iter().map(rule).collect();
+        let list = if rules.is_empty() { " []\n".to_owned() } else { format!("\n{}", rules.concat()) };
+        policy(&format!("default: {default}\n{top}\nallow:{list}"))
     })
 }
 

@@ -27,7 +27,7 @@ fn the_full_policy_is_read_in_all_its_parts() {
         policy("policy.yml", FULL.as_bytes(), Standing::Host).unwrap_or_else(|found| panic!("{found:#?}"));
     assert_eq!(parsed.warnings, []);
     let policy = parsed.policy;
-    assert_eq!(policy.max_timeout.unwrap().value, Duration::from_mins(120));
+    assert_eq!(policy.max_timeout.unwrap().value, Duration::from_hours(2));
     assert_eq!(policy.facts.value, Basis::Verified);
     assert_eq!(policy.oidc.issuer, "https://token.actions.octo.ghe.com");
     assert_eq!(policy.server.unwrap().value, "octo.ghe.com");
@@ -65,7 +65,9 @@ fn used(node: &Node, object: &'static Object, keys: &mut BTreeSet<String>) {
         match (field.kind, &entry.value.kind) {
             (Kind::Object(inner), _) => used(&entry.value, inner, keys),
             (Kind::List { of: Kind::Object(inner), .. }, NodeKind::Sequence(items)) => {
-                items.iter().for_each(|item| used(item, inner, keys));
+                for item in items {
+                    used(item, inner, keys);
+                }
             }
             _ => {}
         }
