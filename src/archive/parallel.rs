@@ -50,13 +50,13 @@ pub(super) fn ordered<I: Send, O: Send, W, E: Send>(
             });
         }
         let giver = Giver { work: work_in, order: order_in };
-        let given = scope.spawn(move || give(&giver));
+        let feeding = scope.spawn(move || give(&giver));
         // Moved in, so that whoever gives is told when this fails.
         let order = order_out;
         let taken = order.iter().try_for_each(|awaited| take(awaited.recv().map_err(|_| Lost)));
         drop(order);
         taken?;
         // Who broke down has not given everything.
-        given.join().unwrap_or_else(|_| take(Err(Lost)))
+        feeding.join().unwrap_or_else(|_| take(Err(Lost)))
     })
 }

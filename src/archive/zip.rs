@@ -138,7 +138,7 @@ fn is_compressed(path: &str, begin: &[u8]) -> bool {
 fn make(deflater: &mut Deflater, framer: &mut Deflater, piece: Piece) -> Made {
     let Piece { bytes, level, is_last, entry, is_first } = piece;
     let whole = is_first && is_last;
-    let deflated = if level == 0 && whole {
+    let outcome = if level == 0 && whole {
         let mut crc = crc32fast::Hasher::new();
         crc.update(&bytes);
         Ok(Deflated { bytes: Vec::new(), crc })
@@ -151,8 +151,8 @@ fn make(deflater: &mut Deflater, framer: &mut Deflater, piece: Piece) -> Made {
         }
     };
     let is_better_raw =
-        whole && deflated.as_ref().is_ok_and(|made| level == 0 || made.bytes.len() >= bytes.len());
-    Made { deflated, raw: is_better_raw.then_some(bytes), is_last, entry, is_first }
+        whole && outcome.as_ref().is_ok_and(|made| level == 0 || made.bytes.len() >= bytes.len());
+    Made { deflated: outcome, raw: is_better_raw.then_some(bytes), is_last, entry, is_first }
 }
 
 /// What the end of the file says about an entry.

@@ -74,7 +74,7 @@ pub fn size(bytes: u64) -> String {
     match UNITS.iter().find(|(_, shift)| bytes >> shift > 0) {
         // Tenths are enough, and all of it is arithmetic that cannot overflow.
         Some((unit, shift)) => {
-            let tenths = u128::from(bytes) * 10 >> shift;
+            let tenths = (u128::from(bytes) * 10) >> shift;
             format!("{}.{} {unit}", tenths / 10, tenths % 10)
         }
         None if bytes == 1 => "1 byte".to_owned(),

@@ -191,19 +191,13 @@ impl Terminal {
                 self.above(&shown);
                 return;
             }
-            RunEvent::RunFinished { .. } => {
+            RunEvent::RunFinished { .. } | RunEvent::Uploaded { .. } => {
                 let erase = self.block.erase();
                 self.err.raw(&erase);
                 self.block = Block::new(&[]);
                 return;
             }
             RunEvent::Uploading { name, sent, of } => self.block.uploading(name, *sent, *of),
-            RunEvent::Uploaded { .. } => {
-                let erase = self.block.erase();
-                self.err.raw(&erase);
-                self.block = Block::new(&[]);
-                return;
-            }
             RunEvent::StepRetry { .. }
             | RunEvent::Artifact { .. }
             | RunEvent::Finding { .. }

@@ -3,12 +3,14 @@
 //! The folders that scripts wrote are searched as hostile ones ([`collect`]); what was checked and hashed is what is
 //! kept, and from then on nobody can change it. It must not know who will get the artifacts.
 
+mod entry;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufWriter, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::Digest as _;
 use tokio::sync::mpsc;
 
@@ -20,10 +22,9 @@ use crate::plan::artifacts::{PlannedArtifact, problem_of_double, problem_of_glob
 use crate::plan::evaluate::{self, Scope};
 use crate::plan::model::Plan;
 use crate::record::Conclusion;
-use crate::record::artifact::{
-    ArtifactDelivery, ArtifactRecord, ArtifactState, LIST_SCHEMA, LISTS, MAX_LEFT_OUT,
-};
+use crate::record::artifact::{ArtifactDelivery, ArtifactRecord, ArtifactState, MAX_LEFT_OUT};
 use crate::redact::{Registry, Stream};
+use crate::run::artifacts::entry::{Entry, alike, below, list, stays_inside};
 use crate::run::dispatcher::Host;
 use crate::run::stop::{Stopped, Urgency, Why};
 use crate::workspace::collect::{self, Caps, Collected, Hidden, Link, Walk, Wanted};
@@ -158,16 +159,6 @@ enum NotKept {
     NotOne(usize),
 }
 
-/// A file that was kept.
-struct Entry {
-    path: String,
-    size: u64,
-    mode: u32,
-    sha256: Sha256,
-    /// What it says, where it is a link. Only the list has it: nothing in a record leads anywhere.
-    link: Option<String>,
-}
-
 /// What was found for an artifact.
 #[derive(Default)]
 struct Found {
@@ -212,7 +203,7 @@ impl Keeper {
                     found = Found { left_out: found.left_out, ..Found::default() };
                     (ArtifactState::Refused, Some(error.to_string()))
                 }
-                Ok(()) if found.entries.is_empty() => self.empty(&task, &found),
+                Ok(()) if found.entries.is_empty() => Self::empty(&task, &found),
                 Ok(()) => (ArtifactState::Kept, alike(&found.entries)),
             },
         };
@@ -235,7 +226,7 @@ impl Keeper {
         }
     }
 
-    fn empty(&self, task: &Task, found: &Found) -> (ArtifactState, Option<String>) {
+    fn empty(task: &Task, found: &Found) -> (ArtifactState, Option<String>) {
         let mut why = format!("no file matches {}", task.globs.join(", "));
         if found.left_out_count > 0 {
             why = format!("{why} but {} that were left out", found.left_out_count);
@@ -258,7 +249,7 @@ impl Keeper {
         let mut walk =
             Walk::new(&root, &wanted, caps).map_err(|errno| NotKept::Workspace(errno.desc().to_owned()))?;
         let base = wanted.root();
-        while let Some(collected) = walk.next() {
+        for collected in walk.by_ref() {
             self.go_on()?;
             let path = below(&collected.path, &base).to_owned();
             if let Some(c) = path.chars().find(|c| *c != '/' && Artifact::REFUSED.contains(c)) {
@@ -390,76 +381,6 @@ impl Search {
     fn has_found(self) -> bool {
         self.found
     }
-}
-
-/// `path` as it is called below `base`; a file that is the base itself keeps its name.
-fn below<'a>(path: &'a str, base: &str) -> &'a str {
-    if path == base {
-        return path.rsplit_once('/').map_or(path, |(_, name)| name);
-    }
-    path.strip_prefix(base).map_or(path, |rest| rest.trim_start_matches('/'))
-}
-
-/// Whether a link at `path` that says `target` leads to something in the same artifact. It may climb at its begin only: what
-/// it climbs through then are folders, which no other link of the artifact can stand for.
-fn stays_inside(path: &str, target: &str) -> bool {
-    let mut parts = target.split('/').filter(|part| !matches!(*part, "" | ".")).peekable();
-    let mut up = 0;
-    while parts.next_if_eq(&"..").is_some() {
-        up += 1;
-    }
-    let rest: Vec<&str> = parts.collect();
-    let depth = path.split('/').count() - 1;
-    !target.starts_with('/') && up <= depth && !rest.contains(&"..") && !(rest.is_empty() && up == 0)
-}
-
-/// What is to be said of names that some systems take for one.
-fn alike(entries: &[Entry]) -> Option<String> {
-    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    entries.iter().find_map(|entry| {
-        let first = seen.insert(entry.path.to_lowercase(), &entry.path)?;
-        Some(format!(
-            "{first} and {} differ only in case: on some systems one replaces the other",
-            entry.path
-        ))
-    })
-}
-
-/// The name of an artifact's list of files. One of its own files may have the usual name.
-#[must_use]
-fn list_name(entries: &[Entry]) -> &'static str {
-    let is_taken = entries.iter().any(|entry| entry.path.eq_ignore_ascii_case(LISTS[0]));
-    LISTS[usize::from(is_taken)]
-}
-
-/// Writes the list of `entries` into `folder`, and gives its digest. Not through a redacting writer: it belongs to what
-/// is handed on as it is, and its names are those of the files beside it.
-fn list(name: &str, entries: &mut [Entry], folder: &Path) -> io::Result<Sha256> {
-    entries.sort_unstable_by(|one, other| one.path.cmp(&other.path));
-    let path = folder.join(list_name(entries));
-    let mut out = BufWriter::new(std::fs::File::options().write(true).create_new(true).open(path)?);
-    let mut hasher = sha2::Sha256::new();
-    let mut write = |text: &str| {
-        hasher.update(text.as_bytes());
-        out.write_all(text.as_bytes())
-    };
-    write(&format!("{{\"schema\":\"{LIST_SCHEMA}\",\"name\":{},\"files\":[", json!(name)))?;
-    for (index, entry) in entries.iter().enumerate() {
-        let line = match &entry.link {
-            None => json!({
-                "path": entry.path,
-                "size": entry.size,
-                "mode": format!("{:04o}", entry.mode),
-                "sha256": entry.sha256,
-            }),
-            Some(target) => json!({"path": entry.path, "link": target}),
-        };
-        write(if index == 0 { "\n" } else { ",\n" })?;
-        write(&line.to_string())?;
-    }
-    write("\n]}\n")?;
-    out.flush()?;
-    Ok(Sha256::from(hasher))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! named. It must not know what the files are for.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,8 +15,10 @@ use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 
+mod note;
 mod wanted;
 
+pub use note::{Note, Reason};
 pub use wanted::{Hidden, Wanted};
 
 /// Most entries that a walk looks at, in all folders together.
@@ -60,63 +61,6 @@ pub struct Link {
     pub path: String,
     /// What it says: text without control characters and backslashes, and nothing that could be believed.
     pub target: String,
-}
-
-/// Something that was not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// Its path, with everything escaped that could be taken for something else.
-    pub path: String,
-    /// Why.
-    pub reason: Reason,
-}
-
-/// Why something was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// A link, wherever it leads.
-    SymbolicLink,
-    /// A FIFO, a socket or a device.
-    Special(&'static str),
-    /// It has further names, which could be outside.
-    HardLink(u64),
-    /// Its name is no text, or has characters that archives and terminals read in their own way.
-    Name,
-    /// Another file system is mounted there.
-    OtherFileSystem,
-    /// Folders are nested too deep.
-    Depth(usize),
-    /// It would be one file too many; the walk ends.
-    Files(u32),
-    /// It would be more bytes than allowed; the walk ends.
-    Bytes(u64),
-    /// There are more entries than are looked at; the walk ends.
-    Entries(usize),
-    /// The kernel said no.
-    Unreadable(Errno),
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SymbolicLink => f.write_str("is a symbolic link"),
-            Self::Special(what) => write!(f, "is {what}"),
-            Self::HardLink(names) => write!(f, "has {names} hard links"),
-            Self::Name => f.write_str("has a name that is not plain text"),
-            Self::OtherFileSystem => f.write_str("is on another file system"),
-            Self::Depth(limit) => write!(f, "is nested deeper than {limit} folders"),
-            Self::Files(limit) => write!(f, "would be more than {limit} files"),
-            Self::Bytes(limit) => write!(f, "would make more than {limit} bytes"),
-            Self::Entries(limit) => write!(f, "comes after {limit} entries"),
-            Self::Unreadable(errno) => write!(f, "cannot be read: {}", errno.desc()),
-        }
-    }
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.path, self.reason)
-    }
 }
 
 /// A walk over a folder, file by file.
@@ -317,17 +261,6 @@ impl Iterator for Walk<'_> {
             }
         }
         None
-    }
-}
-
-impl Reason {
-    const fn of(errno: Errno) -> Self {
-        match errno {
-            Errno::ELOOP => Self::SymbolicLink,
-            Errno::EXDEV => Self::OtherFileSystem,
-            Errno::ENXIO => Self::Special("not a regular file"),
-            errno => Self::Unreadable(errno),
-        }
     }
 }
 

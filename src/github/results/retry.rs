@@ -17,7 +17,7 @@ pub(super) const TRIES: u32 = 5;
 const FIRST: Duration = Duration::from_secs(1);
 
 /// Longest wait before any.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Whether the same call may fare better a moment later.
 pub(super) const fn may_pass(status: u16) -> bool {

@@ -1,5 +1,6 @@
 use std::os::unix::fs::symlink;
 
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::*;
