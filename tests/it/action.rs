@@ -1,6 +1,7 @@
 //! The composite action: what a workflow gives it, what it hands back, and how it ends.
 
 mod composite;
+mod named;
 mod setup;
 
 use std::collections::BTreeSet;

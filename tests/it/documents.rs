@@ -49,7 +49,7 @@ fn literals_joined(source: &str) -> String {
 }
 
 /// Every document that people read, relative to the top.
-fn all_documents() -> Vec<PathBuf> {
+pub(crate) fn all_documents() -> Vec<PathBuf> {
     let mut documents: Vec<PathBuf> =
         ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "scripts/README.md"]
             .map(PathBuf::from)

@@ -230,3 +230,26 @@ fn a_release_that_is_not_what_it_says_is_not_installed() {
     assert_eq!((ran.code, chosen), (Some(4), None), "{}", ran.stderr);
     assert!(ran.stderr.contains("is not HTTPS"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_build_from_source_takes_the_actions_own_source() {
+    if is_installed_here() {
+        return;
+    }
+    let host = Host::new();
+    let cargo = host.folder.path().join("bin/cargo");
+    // In place of cargo: it notes where and how it was called, and makes a program.
+    let script = format!(
+        "#!/bin/sh\npwd > {0}/called; echo \"$*\" >> {0}/called\nwhile [ \"$1\" != --root ]; do shift; done\n\
+         mkdir -p \"$2/bin\"\nprintf '#!/bin/sh\\necho rungate {OWN}\\n' > \"$2/bin/rungate\"\nchmod +x \"$2/bin/rungate\"\n",
+        host.folder.path().display()
+    );
+    std::fs::write(&cargo, script).unwrap();
+    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (ran, chosen) = host.setup(&[("INSTALL", "source")]);
+    assert!(chosen.is_some_and(|path| path.ends_with("/bin/rungate")), "{}{}", ran.stdout, ran.stderr);
+    let called = std::fs::read_to_string(host.folder.path().join("called")).unwrap();
+    assert!(called.starts_with(env!("CARGO_MANIFEST_DIR")) && called.contains("--locked"), "{called}");
+    // Another version than that of the source cannot be built from it.
+    assert_eq!(host.setup(&[("INSTALL", "source"), ("VERSION", "9.8.7")]).0.code, Some(4));
+}
