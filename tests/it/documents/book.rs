@@ -118,7 +118,7 @@ fn the_manifests_reference_names_every_field_of_the_schema_and_no_other() {
 }
 
 #[test]
-fn the_policys_reference_names_every_field_of_the_schema_and_no_other() {
+fn the_reference_of_the_policy_names_every_field_of_the_schema_and_no_other() {
     let document = read("docs/policy.md");
     let mut known = BTreeSet::new();
     fields(&serde_json::from_str(&read("schemas/policy.schema.json")).unwrap(), &BTreeSet::new(), &mut known);
