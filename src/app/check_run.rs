@@ -3,6 +3,7 @@
 pub mod stored;
 mod unjudged;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::app::code_scanning;
@@ -20,6 +22,7 @@ use crate::app::policy;
 use crate::app::tell::on_a_thread;
 use crate::deliver::compose::{Job, Lines, Subject};
 use crate::deliver::fallback::{self, Ways};
+use crate::deliver::gates;
 use crate::deliver::live::Live;
 use crate::deliver::outbox::Outbox;
 use crate::deliver::preview::Preview;
@@ -34,9 +37,10 @@ use crate::github::host::Host;
 use crate::github::repository::Repository;
 use crate::http::Http;
 use crate::journal::file::Journal;
+use crate::manifest::model::CheckRuns;
 use crate::plan::model::Plan;
 use crate::record::Record;
-use crate::record::delivery::{CheckRunPlan, Delivery};
+use crate::record::delivery::{CheckRunPlan, Delivered, Delivery};
 use crate::redact::Registry;
 use crate::redact::guard::Form;
 use crate::redact::writer::Writer;
@@ -193,6 +197,7 @@ pub(super) fn plan_of(plan: &Plan, environ: &Environ) -> CheckRunPlan {
     CheckRunPlan {
         name: plan.check_name.clone(),
         details_url: details(plan.repository.as_deref(), environ),
+        check_runs: plan.report.check_runs,
         max_annotations: plan.report.max_annotations,
         summary: plan.report.summary.clone(),
         fallback: plan.report.fallback.clone(),
@@ -218,7 +223,8 @@ pub(super) struct Publisher {
     pub(super) events: mpsc::Sender<RunEvent>,
     /// What is written down of it.
     pub(super) journal: Arc<Journal>,
-    job: oneshot::Sender<Job>,
+    /// One for each check run.
+    jobs: Vec<oneshot::Sender<Job>>,
     published: oneshot::Receiver<Published>,
 }
 
@@ -237,44 +243,90 @@ impl Publisher {
     /// Fails when the host is out of descriptors or threads.
     pub(super) fn start(
         remote: Remote,
-        subject: Subject,
+        subjects: Vec<Subject>,
         journal: Arc<Journal>,
         plan: &Plan,
         registry: &Registry,
-        cancelled: Cancelled,
+        cancelled: &Cancelled,
     ) -> Result<Self, Failure> {
         let (events, inbox) = mpsc::channel(WAITING);
-        let (job, awaited) = oneshot::channel();
-        let following = Following {
-            subject,
-            live: Live::new(&plan.name, plan.steps.iter().map(|step| step.key.clone())),
-            progress: plan.report.progress.max(Duration::from_secs(1)),
-            events: inbox,
-            job: awaited,
-            cancelled,
-            registry: registry.clone(),
-        };
+        let (mut jobs, mut followings, mut inbox) = (Vec::new(), Vec::new(), Some(inbox));
+        for subject in subjects {
+            let (job, awaited) = oneshot::channel();
+            jobs.push(job);
+            followings.push(Following {
+                subject,
+                live: Live::new(&plan.name, plan.steps.iter().map(|step| step.key.clone())),
+                progress: plan.report.progress.max(Duration::from_secs(1)),
+                // Live updates are said once; the others hear of no event.
+                events: inbox.take().unwrap_or_else(|| mpsc::channel(1).1),
+                job: awaited,
+                cancelled: cancelled.clone(),
+                registry: registry.clone(),
+            });
+        }
         let own = Arc::clone(&journal);
-        let published = on_a_thread(async move {
-            let outbox = Outbox::new(&remote, Arc::clone(&own), following.subject.external_id.clone());
-            let delivery = publish::follow(&outbox, following).await;
-            let trouble = journals::end(outbox, &own);
-            remote.client.close(Instant::now() + CLOSE).await;
-            Published { delivery, trouble }
-        })?;
-        Ok(Self { events, journal, job, published })
+        let published = on_a_thread(follow_all(Arc::new(remote), own, followings))?;
+        Ok(Self { events, journal, jobs, published })
+    }
+
+    /// How many check runs there are.
+    pub(super) const fn count(&self) -> usize {
+        self.jobs.len()
     }
 
     /// Says how the run came out, and waits until that has arrived.
-    pub(super) async fn finish(self, job: io::Result<Job>) -> Published {
-        match job {
-            // Who follows no more has said why.
-            Ok(job) => drop(self.job.send(job)),
-            Err(_) => drop(self.job),
+    pub(super) async fn finish(self, jobs: io::Result<Vec<Job>>) -> Published {
+        for (sender, job) in self.jobs.into_iter().zip(jobs.into_iter().flatten()) {
+            // Who follows no more has said why. Who gets no job says that there is no verdict.
+            drop(sender.send(job));
         }
         drop(self.events);
         let broken = || Delivery::failed("the publisher broke down");
         self.published.await.unwrap_or_else(|_| Published { delivery: broken(), trouble: None })
+    }
+}
+
+/// Follows a run with each of its check runs, all at the same time.
+async fn follow_all(remote: Arc<Remote>, journal: Arc<Journal>, followings: Vec<Following>) -> Published {
+    let mut all = JoinSet::new();
+    for (place, following) in followings.into_iter().enumerate() {
+        let id = following.subject.external_id.clone();
+        let outbox = Outbox::new(Arc::clone(&remote), Arc::clone(&journal), id);
+        all.spawn(async move {
+            let delivery = publish::follow(&outbox, following).await;
+            (place, delivery, outbox)
+        });
+    }
+    let (mut deliveries, mut trouble) = (BTreeMap::new(), None);
+    while let Some(ended) = all.join_next().await {
+        let Ok((place, delivery, outbox)) = ended else { continue };
+        deliveries.insert(place, delivery);
+        trouble = trouble.or(journals::end(outbox, &journal));
+    }
+    remote.client.close(Instant::now() + CLOSE).await;
+    Published { delivery: together(deliveries.into_values()), trouble }
+}
+
+/// What the record says of several check runs: the first one's words, and the first trouble of any.
+pub(super) fn together(deliveries: impl IntoIterator<Item = Delivery>) -> Delivery {
+    let mut all = deliveries.into_iter();
+    let first = all.next().unwrap_or_else(|| Delivery::failed("the publisher broke down"));
+    all.fold(first, |whole, one| match (whole.check_run, one.check_run) {
+        (Delivered::Delivered, Delivered::Delivered) | (Delivered::Failed, _) => whole,
+        _ => Delivery { check_run: one.check_run, reason: one.reason, ..whole },
+    })
+}
+
+/// The check runs of `record`, in order; none where its commit is not known.
+pub(super) fn subjects(record: &Record) -> Vec<Subject> {
+    let Some(whole) = Subject::of(record) else { return Vec::new() };
+    match record.check_run.check_runs {
+        CheckRuns::Command => vec![whole],
+        CheckRuns::Gates => {
+            let named = record.gates.iter().map(|gate| (gate.id.as_str(), gate.name.as_str()));
+            gates::subjects(&whole, named)
+        }
     }
 }
 
@@ -297,14 +349,18 @@ pub(super) async fn fall_back(
     told
 }
 
-/// What `record` in `folder` has to say.
+/// What each check run of `record` in `folder` has to say.
 ///
 /// # Errors
 /// Fails when its findings cannot be read.
-pub(super) fn job(record: &Record, folder: &Path, registry: &Registry) -> io::Result<Job> {
+pub(super) fn jobs(record: &Record, folder: &Path, registry: &Registry) -> io::Result<Vec<Job>> {
     let lines: Box<dyn Lines> = Box::new(BufReader::new(File::open(folder.join("findings.jsonl"))?));
     let most = usize::try_from(record.check_run.max_annotations).unwrap_or(usize::MAX);
-    Job::of(record, lines, most, registry)
+    let whole = Job::of(record, lines, most, registry)?;
+    match record.check_run.check_runs {
+        CheckRuns::Command => Ok(vec![whole]),
+        CheckRuns::Gates => gates::jobs(record, whole, registry),
+    }
 }
 
 /// Shows the requests that would deliver `record` in `folder`, on standard output.
@@ -317,7 +373,7 @@ pub(super) async fn preview(
     environ: &Environ,
     registry: &Registry,
 ) -> io::Result<()> {
-    let job = job(record, folder, registry)?;
+    let jobs = jobs(record, folder, registry)?;
     let out = BufWriter::new(io::stdout());
     let out = if environ.in_actions() {
         Writer::guarded(registry, Form::Json, out)
@@ -325,15 +381,12 @@ pub(super) async fn preview(
         Writer::new(registry, out)
     };
     let repository = record.repository.as_deref().unwrap_or("{owner}/{repo}");
-    let subject = Subject::of(record).unwrap_or_else(|| Subject {
-        name: record.check_run.name.clone(),
-        head_sha: "{head_sha}".to_owned(),
-        external_id: record.run_id.to_string(),
-        details_url: record.check_run.details_url.clone(),
-        started_at: record.started_at,
-    });
+    // Where the commit is not known, its place is shown.
+    let known = Record { sha: record.sha.clone().or(Some("{head_sha}".to_owned())), ..record.clone() };
     let preview = Preview::new(repository, out);
-    let _nothing_was_sent = publish::deliver(&preview, &subject, job, false, None).await;
+    for (subject, job) in subjects(&known).iter().zip(jobs) {
+        let _nothing_was_sent = publish::deliver(&preview, subject, job, false, None).await;
+    }
     if let Some(Ok(upload)) = code_scanning::prepare(record, folder) {
         preview.show(&upload.shown(repository));
     }

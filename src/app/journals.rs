@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::app::failure::Failure;
 use crate::clock::Timestamp;
 use crate::deliver::outbox::Outbox;
+use crate::deliver::publish::Api;
 use crate::deliver::remote::Remote;
 use crate::event::RunEvent;
 use crate::http::error::chain;
@@ -109,7 +110,7 @@ pub(super) fn digest(folder: &Path) -> io::Result<Sha256> {
 }
 
 /// Ends with a journal by which everything was delivered. Says what of the delivery it could not tell.
-pub(super) fn end(outbox: Outbox<'_, Remote>, journal: &Journal) -> Option<String> {
+pub(super) fn end<A: Api>(outbox: Outbox<A>, journal: &Journal) -> Option<String> {
     let lost = outbox.lost();
     if lost.is_some() || !journal.state().is_settled() {
         return lost;

@@ -164,12 +164,12 @@ fn is_open(path: &Path) -> bool {
 async fn look_at(paths: Vec<PathBuf>, environ: &Environ, scope: Scope) -> Vec<Looked> {
     let registry = crate::app::secrets::registry(environ);
     let deadline = Instant::now() + scope.time;
-    let mut looker = Looker { environ, registry, deadline, remotes: BTreeMap::new() };
+    let mut by = Looker { environ, registry, deadline, remotes: BTreeMap::new() };
     let mut looked = Vec::new();
     for path in paths.into_iter().take(scope.most) {
-        looked.push(looker.look(path).await);
+        looked.push(by.look(path).await);
     }
-    for remote in looker.remotes.values().flatten() {
+    for remote in by.remotes.values().flatten() {
         remote.client.close(Instant::now() + CLOSE).await;
     }
     looked

@@ -19,6 +19,7 @@ use crate::app::signals::listen;
 use crate::app::tell::{Telling, event_loop};
 use crate::clock::Timestamp;
 use crate::deliver::compose::Subject;
+use crate::deliver::gates;
 use crate::deliver::publish::Cancelled;
 use crate::environ::Environ;
 use crate::event::RunEvent;
@@ -26,6 +27,7 @@ use crate::finding::Counts;
 use crate::gate::{self, Ended, Verdict};
 use crate::http::error::chain;
 use crate::id::RunId;
+use crate::manifest::model::CheckRuns;
 use crate::plan::model::Plan;
 use crate::record::artifact::ArtifactRecord;
 use crate::record::delivery::{Delivered, Delivery};
@@ -217,7 +219,7 @@ impl Making<'_> {
         let registry = self.host.registry.clone();
         let is_preview = matches!(way, Way::Preview);
         let road = std::mem::replace(&mut self.road, Road::None);
-        let publisher = self.publisher(way, cancelled.clone())?;
+        let publisher = self.publisher(way, &cancelled)?;
         let live = publisher.as_ref().map(|publisher| publisher.events.clone());
         let journal = publisher.as_ref().map(|publisher| Arc::clone(&publisher.journal));
         let (mut telling, events) = Telling::start(report, terminal, &stopped, (live, journal.clone()))?;
@@ -233,11 +235,13 @@ impl Making<'_> {
         }
         let (mut delivery, mut amiss) = (None, None);
         if let Some(publisher) = publisher {
-            let job = match &made {
-                Ok((record, _)) => check_run::job(record, &folder, &registry),
-                Err(failure) => check_run::without_verdict(failure, &registry),
+            let jobs = match &made {
+                Ok((record, _)) => check_run::jobs(record, &folder, &registry),
+                Err(failure) => {
+                    (0..publisher.count()).map(|_| check_run::without_verdict(failure, &registry)).collect()
+                }
             };
-            let check_run::Published { delivery: mut came, trouble } = publisher.finish(job).await;
+            let check_run::Published { delivery: mut came, trouble } = publisher.finish(jobs).await;
             amiss = trouble;
             if let Ok((record, _)) = &made {
                 came = check_run::fall_back(record, came, &environ, &registry).await;
@@ -275,7 +279,7 @@ impl Making<'_> {
     }
 
     /// Starts what posts the run, where it is to be posted.
-    fn publisher(&mut self, way: Way, cancelled: Cancelled) -> Result<Option<Publisher>, Failure> {
+    fn publisher(&mut self, way: Way, cancelled: &Cancelled) -> Result<Option<Publisher>, Failure> {
         let (Way::Remote(remote), Some(sha)) = (way, self.plan.sha.clone()) else { return Ok(None) };
         let begun = Begun {
             run: self.run_id,
@@ -293,14 +297,21 @@ impl Making<'_> {
             }
         };
         let plan = check_run::plan_of(self.plan, &self.host.environ);
-        let subject = Subject {
+        let whole = Subject {
             name: plan.name,
             head_sha: sha,
             external_id: self.run_id.to_string(),
             details_url: plan.details_url,
             started_at: self.started_at,
         };
-        Publisher::start(*remote, subject, journal, self.plan, &self.host.registry, cancelled).map(Some)
+        let subjects = match plan.check_runs {
+            CheckRuns::Command => vec![whole],
+            CheckRuns::Gates => {
+                let named = self.plan.gates.iter().map(|gate| (gate.id.as_str(), gate.name.as_str()));
+                gates::subjects(&whole, named)
+            }
+        };
+        Publisher::start(*remote, subjects, journal, self.plan, &self.host.registry, cancelled).map(Some)
     }
 
     /// Runs the steps, lets the gates judge, and tells both.

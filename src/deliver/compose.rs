@@ -192,6 +192,12 @@ impl Job {
         })
     }
 
+    /// The same with another conclusion, and a title that says why.
+    #[must_use]
+    pub(super) fn concluded_as(self, conclusion: Conclusion, title: &str) -> Self {
+        Self { conclusion, title: title.to_owned(), ..self }
+    }
+
     /// What must not be published.
     pub(super) const fn registry(&self) -> &Registry {
         &self.registry

@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod closing;
 pub mod compose;
 pub mod fallback;
+pub mod gates;
 pub mod live;
 pub mod outbox;
 pub mod preview;

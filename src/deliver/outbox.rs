@@ -30,8 +30,8 @@ pub(super) const ON_ITS_WAY: Duration = Duration::from_secs(15);
 
 /// An [`Api`] whose effects on one check run are written down.
 #[derive(Debug)]
-pub struct Outbox<'a, A> {
-    api: &'a A,
+pub struct Outbox<A> {
+    api: A,
     journal: Arc<Journal>,
     /// Our id of the check run.
     check: String,
@@ -39,10 +39,10 @@ pub struct Outbox<'a, A> {
     lost: Mutex<Option<String>>,
 }
 
-impl<'a, A: Api> Outbox<'a, A> {
+impl<A: Api> Outbox<A> {
     /// The way of `api` for the check run `check`.
     #[must_use]
-    pub const fn new(api: &'a A, journal: Arc<Journal>, check: String) -> Self {
+    pub const fn new(api: A, journal: Arc<Journal>, check: String) -> Self {
         Self { api, journal, check, lost: Mutex::new(None) }
     }
 
@@ -156,7 +156,7 @@ fn still_on_its_way(check: &Check, last: Option<Timestamp>) -> Duration {
     }
 }
 
-impl<A: Api> Api for Outbox<'_, A> {
+impl<A: Api> Api for Outbox<A> {
     async fn call(&self, call: &Call, deadline: Instant) -> Came {
         let intent = match self.intent(call) {
             Ok(intent) => intent,

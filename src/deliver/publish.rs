@@ -2,6 +2,7 @@
 //!
 //! Nothing here is waited for by a step. A signal shortens everything: what is open is concluded first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -51,6 +52,42 @@ pub trait Api: Send + Sync {
     /// Hears that the server refuses an annotation, and has refused so many by now.
     fn refused(&self, _refused: usize) -> impl Future<Output = ()> + Send {
         std::future::ready(())
+    }
+}
+
+impl<A: Api> Api for &A {
+    async fn call(&self, call: &Call, deadline: Instant) -> Came {
+        (**self).call(call, deadline).await
+    }
+
+    fn is_pressed(&self) -> bool {
+        (**self).is_pressed()
+    }
+
+    async fn app_id(&self) -> Option<u64> {
+        (**self).app_id().await
+    }
+
+    async fn refused(&self, refused: usize) {
+        (**self).refused(refused).await;
+    }
+}
+
+impl<T: Api> Api for Arc<T> {
+    async fn call(&self, call: &Call, deadline: Instant) -> Came {
+        self.as_ref().call(call, deadline).await
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.as_ref().is_pressed()
+    }
+
+    async fn app_id(&self) -> Option<u64> {
+        self.as_ref().app_id().await
+    }
+
+    async fn refused(&self, refused: usize) {
+        self.as_ref().refused(refused).await;
     }
 }
 

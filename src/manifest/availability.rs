@@ -5,7 +5,7 @@
 
 use crate::manifest::diagnostic::{Diagnostic, Span};
 use crate::manifest::expression::{Context, Expr, ExprKind, Key};
-use crate::manifest::model::{CheckRuns, Command, Report, Spanned, Step};
+use crate::manifest::model::{Command, Spanned, Step};
 
 /// The rule of every diagnostic here.
 pub const RULE: &str = "not-available";
@@ -18,7 +18,6 @@ pub fn unavailable(command: &Command) -> Vec<Diagnostic> {
     for step in &command.steps {
         in_step(step, &mut found);
     }
-    in_report(&command.report, &mut found);
     found.sort_by_key(|diagnostic| diagnostic.span);
     found
 }
@@ -77,10 +76,4 @@ fn is_token(expr: &Expr) -> bool {
     };
     matches!(base.kind, ExprKind::Context(Context::Github))
         && named.is_some_and(|name| name.eq_ignore_ascii_case("token"))
-}
-
-fn in_report(report: &Report, found: &mut Vec<Diagnostic>) {
-    if report.check_runs.value == CheckRuns::Gates {
-        found.push(missing(report.check_runs.span, "`check-runs: gates`", "write `command`"));
-    }
 }

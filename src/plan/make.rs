@@ -163,6 +163,7 @@ pub fn plan(
             },
             progress: command.report.progress,
             fallback: command.report.fallback.clone(),
+            check_runs: command.report.check_runs.value,
             filter: command.report.filter_mode.value,
             sarif_upload: command.report.sarif_upload.value,
         },

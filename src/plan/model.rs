@@ -12,7 +12,7 @@ use crate::finding::baseline::Baseline;
 use crate::id::{CommandId, EnvName, GateId, RepoPath, Sha256, StepId, StepKey};
 use crate::manifest::expression::{Expr, Template};
 use crate::manifest::model::{
-    Fallback, FilterMode, Network, OnMissing, Parser, Requirement, Retry, Shell, SummarySection, TestLimits,
+    CheckRuns, Fallback, FilterMode, Network, OnMissing, Parser, Requirement, Retry, Shell, SummarySection, TestLimits,
     as_seconds,
 };
 use crate::plan::artifacts::ArtifactsPlan;
@@ -385,6 +385,9 @@ pub struct ReportPlan {
     /// How the verdict is told, in turn, where the check run may not be made. Not part of what is printed either.
     #[serde(skip)]
     pub fallback: Vec<Fallback>,
+    /// Whether there is a check run for all, or one a gate. Not part of what is printed either.
+    #[serde(skip)]
+    pub check_runs: CheckRuns,
     /// Which findings are shown.
     pub filter: FilterMode,
     /// Whether code scanning is told, too.

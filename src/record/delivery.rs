@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::model::{Fallback, SummarySection};
+use crate::manifest::model::{CheckRuns, Fallback, SummarySection};
 
 /// What the check run of a run is to be; with the rest of the record all that it takes to deliver it later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,9 @@ pub struct CheckRunPlan {
     pub name: String,
     /// Where its details are, such as the page of the job.
     pub details_url: Option<String>,
+    /// Whether there is one for all, or one a gate.
+    #[serde(default)]
+    pub check_runs: CheckRuns,
     /// Most annotations.
     pub max_annotations: u32,
     /// Sections of its summary, in order.

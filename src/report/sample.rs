@@ -115,6 +115,7 @@ pub(super) fn record() -> Record {
         check_run: CheckRunPlan {
             name: "rehydrate".into(),
             details_url: None,
+            check_runs: crate::manifest::model::CheckRuns::Command,
             max_annotations: 500,
             fallback: Vec::new(),
             summary: SECTIONS.to_vec(),

@@ -394,3 +394,77 @@ fn a_verdict_that_no_check_run_may_tell_is_told_another_way_and_aloud() {
         assert!(stage.fake.world().check_runs.is_empty());
     }
 }
+
+/// Name, conclusion and number of annotations of every check run, by name.
+fn told(stage: &Stage) -> Vec<(String, String, u64)> {
+    let state = stage.fake.state();
+    let mut told: Vec<_> = state["check_runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| {
+            let text = |value: &Value| value.as_str().unwrap_or("open").to_owned();
+            (
+                text(&run["name"]),
+                text(&run["conclusion"]),
+                run["output"]["annotations_count"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    told.sort_unstable();
+    told
+}
+
+fn with_gates(run: &str) -> Stage {
+    let repo = Repo::new(&format!(
+        "version: 1\ncommands:\n  c:\n    report: {{check-runs: gates}}\n    gates:\n      - {{id: lenient, fail-on: \
+         error}}\n      - {{id: strict, fail-on: warning}}\n    steps:\n      - {{id: a, shell: sh, run: '{run}'}}\n"
+    ));
+    repo.commit();
+    Stage { fake: Fake::start(), repo }
+}
+
+#[test]
+fn every_gate_has_a_check_run_where_the_manifest_asks_for_it() {
+    let stage = with_gates("echo \"::warning file=a.txt,line=1::p\"");
+    let ran = stage.ran(&["run", "c", "--check-run", "on"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let row = |name: &str, conclusion: &str, count| (name.to_owned(), conclusion.to_owned(), count);
+    let wanted =
+        [row("c / lenient", "success", 0), row("c / steps", "success", 1), row("c / strict", "failure", 0)];
+    assert_eq!(told(&stage), wanted);
+    let (code, run) = stage.reconciled();
+    assert_eq!((code, &run["done"]), (Some(0), &"complete".into()), "{run:#}");
+    // A new delivery makes all of them anew, and a preview none.
+    let folder = stage.repo.run_folder();
+    let folder = folder.to_str().unwrap();
+    let shown = stage.ran(&["publish", folder, "--check-run", "preview"]);
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(
+        shown.as_array().unwrap().iter().filter(|call| call["method"] == "POST").count(),
+        3,
+        "{shown:#}"
+    );
+    assert_eq!(told(&stage).len(), 3);
+    let ran = stage.ran(&["publish", folder, "--again"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(told(&stage).len(), 6);
+}
+
+#[test]
+fn all_check_runs_of_a_dead_run_are_closed() {
+    let seconds = format!("{}.4", 700 + std::process::id());
+    let stage = with_gates(&format!("sleep {seconds}"));
+    let mut child = stage.start();
+    wait_until("the check runs", || stage.says("cmd.start") && told(&stage).len() == 3);
+    wait_until("the receipts", || {
+        let journal = std::fs::read_to_string(&stage.journals()[0]).unwrap();
+        journal.matches("check.created").count() == 3
+    });
+    signal(&child, Signal::SIGKILL);
+    child.wait().unwrap();
+    let (code, run) = stage.reconciled();
+    assert_eq!((code, &run["done"]), (Some(0), &"closed".into()), "{run:#}");
+    assert!(told(&stage).iter().all(|(_, conclusion, _)| conclusion == "failure"), "{:?}", told(&stage));
+    wait_until("the end of the step", || sleepers(&seconds).is_empty());
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::app::check_run::{CLOSE, Wanted, Way, fall_back, job, on_signals, preview};
+use crate::app::check_run::{CLOSE, Wanted, Way, fall_back, jobs, on_signals, preview, subjects, together};
 use crate::app::code_scanning;
 use crate::app::failure::Failure;
 use crate::app::folders;
@@ -130,8 +130,8 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
     let about = (record.repository.as_deref(), record.sha.as_deref());
     let asked = Asked { command: Some(record.command.clone()), ..Asked::plain(Verb::Publish) };
     policy::allow(asked, about.0, environ).map_err(Failure::Policy)?;
-    let (Way::Remote(remote), Some(mut subject)) =
-        (Way::of(Wanted::On, about, environ, &registry)?, Subject::of(&record))
+    let mut subjects = subjects(&record);
+    let (Way::Remote(remote), false) = (Way::of(Wanted::On, about, environ, &registry)?, subjects.is_empty())
     else {
         return untouched(record.delivery);
     };
@@ -146,25 +146,35 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
             }
         }
     };
-    if let Some(journal) = &journal {
-        let is_final = check(journal, &record, folder, options)?;
-        if is_final && !options.again && !stays {
-            return Err(PublishError::Final);
-        }
-        if is_final || was_delivered {
-            // A new run needs an id of its own, or it would be taken for the old one.
-            subject.external_id = RunId::fresh().to_string();
-        }
-    } else if was_delivered {
-        subject.external_id = RunId::fresh().to_string();
+    let is_final = match &journal {
+        Some(journal) => check(journal, &subjects, folder, options)?,
+        None => false,
+    };
+    if is_final && !options.again && !stays {
+        return Err(PublishError::Final);
     }
-    let job = job(&record, folder, &registry).map_err(unreadable)?;
+    if is_final || was_delivered {
+        // New runs need ids of their own, or they would be taken for the old ones.
+        let (old, new) = (record.run_id.to_string(), RunId::fresh().to_string());
+        for subject in &mut subjects {
+            subject.external_id = subject.external_id.replacen(&old, &new, 1);
+        }
+    }
+    let jobs = jobs(&record, folder, &registry).map_err(unreadable)?;
     let published = event_loop()?.block_on(async {
         let cancelled = on_signals()?;
         let mut published = if stays {
+            // Taken up to no purpose; what is not written is done so by the next `reconcile`.
+            let _closed_before = journal.as_ref().map(|journal| journal.close());
             Published { delivery: record.delivery.clone(), trouble: None }
         } else {
-            let mut published = deliver(&remote, &subject, job, journal, cancelled.clone()).await;
+            let (mut deliveries, mut trouble) = (Vec::new(), None);
+            for (subject, job) in subjects.iter().zip(jobs) {
+                let one = deliver(&remote, subject, job, journal.clone(), cancelled.clone()).await;
+                deliveries.push(one.delivery);
+                trouble = trouble.or(one.trouble);
+            }
+            let mut published = Published { delivery: together(deliveries), trouble };
             published.delivery = fall_back(&record, published.delivery, environ, &registry).await;
             published.delivery.sarif.clone_from(&record.delivery.sarif);
             published
@@ -181,15 +191,20 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
     Ok(published)
 }
 
-/// Whether the journal says that the record's check run is final; and that the record is the one that it knows.
-fn check(journal: &Journal, record: &Record, folder: &Path, options: Options) -> Result<bool, PublishError> {
+/// Whether the journal says that one of the check runs is final. Fails when the record is not the one that it knows.
+fn check(
+    journal: &Journal,
+    subjects: &[Subject],
+    folder: &Path,
+    options: Options,
+) -> Result<bool, PublishError> {
     let state = journal.state();
     let unreadable = |source| PublishError::Record { folder: folder.display().to_string(), source };
     let digest = journals::digest(folder).map_err(unreadable)?;
     if state.judged.is_none_or(|(_, known)| known != digest) && !options.changed {
         return Err(PublishError::Changed { folder: folder.display().to_string() });
     }
-    Ok(state.is_final(&record.run_id.to_string()))
+    Ok(subjects.iter().any(|subject| state.is_final(&subject.external_id)))
 }
 
 async fn deliver(

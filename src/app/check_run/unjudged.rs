@@ -16,11 +16,14 @@ use crate::app::secrets;
 use crate::app::tell::event_loop;
 use crate::clock::Timestamp;
 use crate::deliver::compose::{Job, Subject};
+use crate::deliver::gates::named;
 use crate::deliver::outbox::Outbox;
 use crate::deliver::publish;
 use crate::finding::{Finding, Level, Location};
+use crate::gate::STEPS;
 use crate::id::{CommandId, RunId};
 use crate::manifest::diagnostic::{Diagnostic, Source};
+use crate::manifest::model::CheckRuns;
 use crate::page::escaped;
 use crate::plan::facts::Questions;
 use crate::record::Conclusion;
@@ -89,15 +92,19 @@ pub(in crate::app) fn post_failure(
     (delivery.check_run != Delivered::Delivered).then(|| delivery.reason.unwrap_or_default())
 }
 
-/// The name under which people wait for the command.
+/// The name under which people wait for the command; with a check run a gate that of the first.
 fn name(site: &Site, request: &RunRequest) -> String {
     let asked =
         || request.command.parse::<CommandId>().map_or_else(|_| "rungate".to_owned(), |id| id.to_string());
     let Ok(parsed) = site.read_manifest() else { return asked() };
     let Ok(command) = crate::plan::make::command(&parsed.manifest, &request.command) else { return asked() };
-    match &command.report.check_name {
+    let whole = match &command.report.check_name {
         Some(template) if template.exprs().next().is_none() => template.text.clone(),
         Some(_) | None => command.name.clone().unwrap_or_else(asked),
+    };
+    match command.report.check_runs.value {
+        CheckRuns::Command => whole,
+        CheckRuns::Gates => named(&whole, STEPS),
     }
 }
 

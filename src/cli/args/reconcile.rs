@@ -18,7 +18,7 @@ use crate::manifest::amount;
     Exits with 0 when nothing dead is left open, with 5 when something could not be\n\
     closed and is to be tried again, with 4 when the folder cannot be read.\n")]
 pub(in crate::cli) struct Reconcile {
-    /// Folder for state, whose journals are looked at [default: RUNGATE_STATE_DIR]
+    /// Folder for state, whose journals are looked at [default: that of `RUNGATE_STATE_DIR`]
     #[arg(long, value_name = "DIR", conflicts_with = "repository")]
     pub(in crate::cli) state: Option<PathBuf>,
     /// Look at open check runs of the App in this repository instead

@@ -243,15 +243,12 @@ fn nothing_is_begun_without_its_intent_on_disk_and_what_was_begun_is_ended() {
         let outbox = Outbox::new(&github, Arc::clone(&journal), "me".to_owned());
         let subject = subject();
         let delivery = on_paused_time(async {
-            let work = deliver(&outbox, &subject, job(FINDINGS), false, None);
-            tokio::pin!(work);
             tokio::select! {
-                _ = &mut work => panic!("it was to be stopped"),
+                _ = deliver(&outbox, &subject, job(FINDINGS), false, None) => panic!("it was to be stopped"),
                 () = github.killed.notified() => {}
             }
             std::fs::remove_file(journal.path()).unwrap();
             github.fates.lock().unwrap().clear();
-            drop(work);
             go_on(&outbox, &subject, job(FINDINGS), outbox.resume(), None).await
         });
         let runs = github.runs.lock().unwrap();

@@ -90,9 +90,11 @@ pub struct Report {
 }
 
 /// How many check runs a command posts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CheckRuns {
     /// One for all.
+    #[default]
     Command,
     /// One a gate.
     Gates,
