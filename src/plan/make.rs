@@ -155,24 +155,30 @@ pub fn plan(
         suppressions: suppressions(parsed, &facts.today),
         artifacts,
         diff: facts.diff.clone().map(Arc::new),
-        report: ReportPlan {
-            summary: command.report.summary.clone(),
-            max_annotations: match command.report.annotate {
-                Some(Annotate::None | Annotate::WorkflowCommands) => 0,
-                Some(Annotate::CheckRun) | None => command.report.max_annotations,
-            },
-            progress: command.report.progress,
-            fallback: command.report.fallback.clone(),
-            check_runs: command.report.check_runs.value,
-            filter: command.report.filter_mode.value,
-            sarif_upload: command.report.sarif_upload.value,
-        },
+        report: report(command),
         steps: Vec::new(),
         contexts: making.contexts,
     };
     plan.fingerprint = fingerprint::of(&plan, &steps, command.max_parallel);
     plan.steps = steps;
     Ok(plan)
+}
+
+/// How the run is to be told.
+fn report(command: &Command) -> ReportPlan {
+    let report = &command.report;
+    ReportPlan {
+        summary: report.summary.clone(),
+        max_annotations: match report.annotate {
+            Some(Annotate::None | Annotate::WorkflowCommands) => 0,
+            Some(Annotate::CheckRun) | None => report.max_annotations,
+        },
+        progress: report.progress,
+        fallback: report.fallback.clone(),
+        check_runs: report.check_runs.value,
+        filter: report.filter_mode.value,
+        sarif_upload: report.sarif_upload.value,
+    }
 }
 
 /// What expressions can see before anything runs.

@@ -12,8 +12,8 @@ use crate::finding::baseline::Baseline;
 use crate::id::{CommandId, EnvName, GateId, RepoPath, Sha256, StepId, StepKey};
 use crate::manifest::expression::{Expr, Template};
 use crate::manifest::model::{
-    CheckRuns, Fallback, FilterMode, Network, OnMissing, Parser, Requirement, Retry, Shell, SummarySection, TestLimits,
-    as_seconds,
+    CheckRuns, Fallback, FilterMode, Network, OnMissing, Parser, Requirement, Retry, Shell, SummarySection,
+    TestLimits, as_seconds,
 };
 use crate::plan::artifacts::ArtifactsPlan;
 use crate::plan::diff::Diff;

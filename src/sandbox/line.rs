@@ -57,10 +57,10 @@ pub(crate) struct Task {
 impl Task {
     /// Waits for it. Nothing when the helper is gone, or wants something else.
     pub(crate) fn receive(line: &OwnedFd) -> Result<Option<Self>, SetupError> {
-        let (word, descriptors) = message(line).map_err(failed(Call::ReadSpec))?;
+        let (request, descriptors) = message(line).map_err(failed(Call::ReadSpec))?;
         let mut descriptors = descriptors.into_iter();
         let (Some(spec), group) = (descriptors.next(), descriptors.next()) else { return Ok(None) };
-        if word != SPEC {
+        if request != SPEC {
             return Ok(None);
         }
         let spec = read(&File::from(spec))?;
