@@ -118,13 +118,6 @@ impl Terminal {
         if let Some(record) = &mut self.finished {
             record.delivery = delivery.clone();
         }
-        if self.view.format != Format::Human {
-            return;
-        }
-        let page = delivery.html_url.as_deref().map(one_line);
-        if let (Delivered::Delivered, Some(page)) = (delivery.check_run, page) {
-            self.out.say(&format!("check run: {page}\n"));
-        }
         if let Some(instead) = delivery.instead {
             let why = one_line(delivery.reason.as_deref().unwrap_or_default());
             let told = match instead {
@@ -132,6 +125,13 @@ impl Terminal {
                 Fallback::StepSummary | Fallback::CheckRun => "the summary of the job",
             };
             self.err.say(&format!("note: the verdict is told by {told}, and not by a check run: {why}\n"));
+        }
+        if self.view.format != Format::Human {
+            return;
+        }
+        let page = delivery.html_url.as_deref().map(one_line);
+        if let (Delivered::Delivered, Some(page)) = (delivery.check_run, page) {
+            self.out.say(&format!("check run: {page}\n"));
         }
         if let Some(sarif) = delivery.sarif.as_ref().and_then(words::of_upload) {
             self.out.say(&format!("code scanning: {sarif}\n"));

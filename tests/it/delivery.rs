@@ -162,10 +162,16 @@ fn a_delivery_that_was_killed_is_resumed_from_wherever_it_stood() {
                 let nth = rule.nth as usize;
                 stage.fake.fault(rule);
                 let mut child = stage.start();
-                wait_until("the request", || {
+                let patches = || {
                     let world = stage.fake.world();
-                    world.requests.iter().filter(|request| request.method == "PATCH").count() == nth
-                });
+                    world.requests.iter().filter(|request| request.method == "PATCH").count()
+                };
+                // Eight of them share the machine, so that each may take longer than one alone.
+                let started = Instant::now();
+                while patches() < nth && started.elapsed() < Duration::from_secs(50) {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                wait_until("the request", || patches() == nth);
                 signal(&child, Signal::SIGKILL);
                 child.wait().unwrap();
                 stage.fake.world().faults.clear();
@@ -467,4 +473,47 @@ fn all_check_runs_of_a_dead_run_are_closed() {
     assert_eq!((code, &run["done"]), (Some(0), &"closed".into()), "{run:#}");
     assert!(told(&stage).iter().all(|(_, conclusion, _)| conclusion == "failure"), "{:?}", told(&stage));
     wait_until("the end of the step", || sleepers(&seconds).is_empty());
+}
+
+/// Ids of helpers that the only journal names, and that it has not seen to end.
+fn helpers(stage: &Stage) -> Vec<i32> {
+    let state = rungate::journal::file::read(&stage.journals()[0]).unwrap();
+    state.commands.into_keys().collect()
+}
+
+#[test]
+fn steps_that_a_dead_run_could_not_end_are_ended_by_reconcile() {
+    let (step, seconds) = sleeping(5);
+    let stage = Stage::with(&step);
+    let mut child = stage.start();
+    wait_until("the step", || !sleepers(&seconds).is_empty());
+    wait_until("the check run", || stage.says("check.created") && stage.says("cmd.start"));
+    // A helper that is stopped cannot see that its executor is gone, and would wait for ever.
+    let helpers = helpers(&stage);
+    assert_eq!(helpers.len(), 1);
+    kill(Pid::from_raw(helpers[0]), Signal::SIGSTOP).unwrap();
+    signal(&child, Signal::SIGKILL);
+    child.wait().unwrap();
+    assert_eq!(sleepers(&seconds).len(), 1);
+    let (code, run) = stage.reconciled();
+    assert_eq!((code, &run["done"], &run["steps_ended"]), (Some(0), &"closed".into(), &1.into()), "{run:#}");
+    wait_until("the end of the step", || sleepers(&seconds).is_empty() && !is_alive(helpers[0]));
+}
+
+#[test]
+fn a_process_that_has_the_id_of_a_dead_one_is_not_touched() {
+    use rungate::sandbox::remains::{Process, end};
+    let mut other = crate::context::command("sleep").arg("60").spawn().unwrap();
+    let pid = i32::try_from(other.id()).unwrap();
+    let process = Process::of(pid).unwrap();
+    for mistaken in [
+        Process { started: process.started - 1, ..process.clone() },
+        Process { boot: "00000000-0000-0000-0000-000000000000".to_owned(), ..process.clone() },
+        Process { namespace: process.namespace + 1, ..process.clone() },
+    ] {
+        assert!(!end(&mistaken, None) && other.try_wait().unwrap().is_none(), "{mistaken:?}");
+    }
+    assert!(end(&process, None));
+    assert!(!other.wait().unwrap().success());
+    assert!(!end(&process, None), "it is gone");
 }
