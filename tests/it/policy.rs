@@ -56,6 +56,11 @@ const JOB: [(&str, &str); 6] = [
 /// Files of the real `/etc` without which programs do not run.
 const NEEDED: [&str; 4] = ["passwd", "group", "ld.so.cache", "nsswitch.conf"];
 
+/// Puts the folder that it is given in the place of `/etc`, with the real authorities in it, and goes on with the program.
+const ENTER: &str = "\
+for d in ssl pki; do [ ! -d /etc/$d ] || { mkdir -p \"$0/$d\" && mount --bind /etc/$d \"$0/$d\"; } || exit 99; done
+mount --rbind \"$0\" /etc && exec \"$@\"";
+
 /// A host with an `/etc` of its own, and a workspace.
 struct Host {
     folder: tempfile::TempDir,
@@ -104,7 +109,7 @@ impl Host {
     /// The program as this host runs it, with nothing of the caller's environment.
     fn program(&self, args: &[&str]) -> Command {
         let mut program = command("unshare");
-        program.args(["--mount", "--", "/bin/sh", "-c", "mount --bind \"$0\" /etc && exec \"$@\""]);
+        program.args(["--mount", "--", "/bin/sh", "-c", ENTER]);
         program.arg(self.path("etc")).arg(env!("CARGO_BIN_EXE_rungate")).args(args);
         program.current_dir(self.path("work")).stdin(Stdio::null());
         program.env("RUNGATE_STATE_DIR", self.path("state"));
