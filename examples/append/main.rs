@@ -64,7 +64,7 @@ fn write(path: &Path, name: &str, count: u64, keep: bool) -> Result<(), AppendEr
     }
     for number in 0..count {
         // As long as an entry of a journal.
-        let record = format!(r#"{{"by":"{name}","number":{number},"pad":"{:0>140}"}}"#, number);
+        let record = format!(r#"{{"by":"{name}","number":{number},"pad":"{number:0>140}"}}"#);
         held.append(&[record.as_bytes()])?;
         // Whoever reads this may rely on it from now on.
         let mut out = std::io::stdout().lock();
@@ -103,7 +103,7 @@ fn journal(folder: &Path, count: u32) -> ExitCode {
         for number in 0..count {
             journal.write(&entry(u64::from(number)))?;
         }
-        let length = std::fs::metadata(journal.path()).map(|it| it.len()).unwrap_or(0);
+        let length = std::fs::metadata(journal.path()).map_or(0, |it| it.len());
         println!(
             "{:.1} {}",
             f64::from(count) / started.elapsed().as_secs_f64(),

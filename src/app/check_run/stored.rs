@@ -23,6 +23,7 @@ use crate::journal::file::{Journal, JournalError};
 use crate::policy::model::{Asked, Verb};
 use crate::record::Record;
 use crate::record::delivery::{Delivered, Delivery};
+use crate::redact::Registry;
 
 /// How a stored record is to be delivered.
 #[derive(Clone, Copy, Debug)]
@@ -107,11 +108,7 @@ pub struct Published {
 pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Published, PublishError> {
     let registry = crate::app::secrets::registry(environ);
     let unreadable = |source| PublishError::Record { folder: folder.display().to_string(), source };
-    let text = std::fs::read(folder.join("record.json")).map_err(unreadable)?;
-    let mut record: Record = serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
-    if record.schema != crate::record::SCHEMA {
-        return Err(unreadable(io::Error::other(format!("it is of the form {:?}", record.schema))));
-    }
+    let mut record = read(folder).map_err(unreadable)?;
     let untouched = |delivery| Ok(Published { delivery, trouble: None });
     if options.wanted == Wanted::Preview {
         let shown = event_loop()?.block_on(preview(&record, folder, environ, &registry));
@@ -135,17 +132,7 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
     else {
         return untouched(record.delivery);
     };
-    let journal = match folders::state(environ) {
-        // Without a folder for state there is no journal either.
-        Err(_) => None,
-        Ok(state) => {
-            match journals::stored(&state, record.run_id, &registry).map_err(PublishError::Journal)? {
-                Stored::None => None,
-                Stored::Busy => return Err(PublishError::Busy),
-                Stored::Ours(journal) => Some(journal),
-            }
-        }
-    };
+    let journal = journal(record.run_id, environ, &registry)?;
     let is_final = match &journal {
         Some(journal) => check(journal, &subjects, folder, options)?,
         None => false,
@@ -189,6 +176,27 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
     record.delivery = published.delivery.clone();
     crate::report::record_folder::rewrite(folder, &registry, &record).map_err(unreadable)?;
     Ok(published)
+}
+
+fn read(folder: &Path) -> io::Result<Record> {
+    let text = std::fs::read(folder.join("record.json"))?;
+    let record: Record = serde_json::from_slice(&text)?;
+    if record.schema == crate::record::SCHEMA {
+        Ok(record)
+    } else {
+        Err(io::Error::other(format!("it is of the form {:?}", record.schema)))
+    }
+}
+
+/// The journal of `run`, held from now on; nothing where it has none.
+fn journal(run: RunId, environ: &Environ, registry: &Registry) -> Result<Option<Arc<Journal>>, PublishError> {
+    // Without a folder for state there is no journal either.
+    let Ok(state) = folders::state(environ) else { return Ok(None) };
+    match journals::stored(&state, run, registry).map_err(PublishError::Journal)? {
+        Stored::None => Ok(None),
+        Stored::Busy => Err(PublishError::Busy),
+        Stored::Ours(journal) => Ok(Some(journal)),
+    }
 }
 
 /// Whether the journal says that one of the check runs is final. Fails when the record is not the one that it knows.
