@@ -152,7 +152,9 @@ impl<R: Read> Source<R> {
         while self.waiting.len() < HEAD && !self.ended {
             self.fill(self.waiting.len())?;
         }
-        let (encoding, mark) = detect(&self.raw[self.waiting.clone()]).map_err(Trouble::Encoding)?;
+        // No more of it than that, however much came at once: the answer must not depend on the pieces.
+        let head = self.waiting.start..self.waiting.end.min(self.waiting.start + HEAD);
+        let (encoding, mark) = detect(&self.raw[head]).map_err(Trouble::Encoding)?;
         self.waiting.start += mark;
         self.mark = mark as u64;
         self.taken = self.mark;
