@@ -40,10 +40,10 @@ fn whoami_says_who_the_key_belongs_to() {
     client id     Iv23liFakeClient0001
     owner         acme
     server        SERVER (URL)
-    permissions   checks:write metadata:read statuses:write
+    permissions   checks:write metadata:read security_events:write statuses:write
     repository    acme/widgets
     installation  100 on acme, selected repositories
-    granted       checks:write metadata:read statuses:write
+    granted       checks:write metadata:read security_events:write statuses:write
     ");
     let ran = app(
         &fake,
