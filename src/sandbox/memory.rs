@@ -81,3 +81,26 @@ unsafe extern "C" fn object(
     }
     0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::poll::PollFlags;
+    use std::io::Write as _;
+    use std::os::fd::AsFd as _;
+    use std::time::Duration;
+
+    #[test]
+    fn the_program_goes_on_when_its_code_is_gone() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let late = std::thread::spawn(move || {
+            // Long after what `wait` is patient for.
+            std::thread::sleep(Duration::from_millis(u64::from(PATIENCE) * 3));
+            writer.write_all(b"x").unwrap();
+        });
+        let mut ready = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+        wait(&mut ready).unwrap();
+        assert_eq!(ready[0].any(), Some(true));
+        late.join().unwrap();
+    }
+}
