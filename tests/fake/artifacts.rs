@@ -154,11 +154,11 @@ fn finalize(world: &mut World, body: &Map<String, Value>) -> Reply {
         return Err(trouble(409, "already_exists", "the artifact is final"));
     }
     let bytes = artifact.bytes.as_ref().ok_or_else(|| trouble(400, "failed_precondition", "no blob"))?;
-    let digest: String = sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if size != bytes.len().to_string() || hash != format!("sha256:{digest}") {
+    let digest = format!("sha256:{}", rungate::id::Sha256::of(bytes));
+    if size != bytes.len().to_string() || hash != digest {
         return Err(trouble(400, "invalid_argument", "size or hash are not those of the blob"));
     }
-    artifact.digest = hash.to_owned();
+    artifact.digest = digest;
     artifact.id = Some(id);
     Ok(Answer::json(200, json!({"ok": true, "artifact_id": id.to_string()})))
 }

@@ -180,7 +180,9 @@ fn a_large_artifact_goes_in_blocks_and_faults_on_the_way_do_no_harm() {
         for (what, rules) in rules {
             scope.spawn(move || {
                 let fake = Fake::start();
-                rules.into_iter().for_each(|rule| fake.fault(rule));
+                for rule in rules {
+                    fake.fault(rule);
+                }
                 let repo = repo("{name: big, path: out}", big);
                 let ran = in_job(&fake, &repo, &["run", "c"], &[]);
                 assert_eq!(ran.code, Some(0), "{what}: {}", ran.stderr);

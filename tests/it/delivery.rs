@@ -209,9 +209,9 @@ fn what_reconcile_has_said_is_final_until_a_person_asks_for_more() {
     assert_eq!(stage.only()["conclusion"], "failure");
     let ran = stage.ran(&["publish", folder, "--again"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let state = stage.fake.state();
+    let world = stage.fake.state();
     let conclusions: Vec<&Value> =
-        state["check_runs"].as_array().unwrap().iter().map(|run| &run["conclusion"]).collect();
+        world["check_runs"].as_array().unwrap().iter().map(|run| &run["conclusion"]).collect();
     assert_eq!(conclusions, ["failure", "success"]);
 }
 
@@ -254,9 +254,9 @@ fn the_next_run_of_a_runner_closes_what_the_last_one_left() {
     let ran = Ran::from(next.env("GITHUB_ACTIONS", "true").output().unwrap());
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("was dead and is closed"), "{}", ran.stderr);
-    let state = stage.fake.state();
+    let world = stage.fake.state();
     let mut conclusions: Vec<&str> =
-        state["check_runs"].as_array().unwrap().iter().filter_map(|run| run["conclusion"].as_str()).collect();
+        world["check_runs"].as_array().unwrap().iter().filter_map(|run| run["conclusion"].as_str()).collect();
     conclusions.sort_unstable();
     assert_eq!(conclusions, ["failure", "success"]);
 }
@@ -403,8 +403,8 @@ fn a_verdict_that_no_check_run_may_tell_is_told_another_way_and_aloud() {
 
 /// Name, conclusion and number of annotations of every check run, by name.
 fn told(stage: &Stage) -> Vec<(String, String, u64)> {
-    let state = stage.fake.state();
-    let mut told: Vec<_> = state["check_runs"]
+    let world = stage.fake.state();
+    let mut told: Vec<_> = world["check_runs"]
         .as_array()
         .unwrap()
         .iter()
@@ -477,8 +477,8 @@ fn all_check_runs_of_a_dead_run_are_closed() {
 
 /// Ids of helpers that the only journal names, and that it has not seen to end.
 fn helpers(stage: &Stage) -> Vec<i32> {
-    let state = rungate::journal::file::read(&stage.journals()[0]).unwrap();
-    state.commands.into_keys().collect()
+    let known = rungate::journal::file::read(&stage.journals()[0]).unwrap();
+    known.commands.into_keys().collect()
 }
 
 #[test]
