@@ -157,7 +157,6 @@ fn what_is_not_there_yet_is_named_by_its_place() {
     human
     github.token
     cache
-    gates
     "#);
     assert!(
         found.iter().all(|diagnostic| diagnostic.severity == Severity::Error && diagnostic.help.is_some())
