@@ -1,10 +1,10 @@
-"""Measures zip, SHA-256 and upload of artifacts beside GitHub's own client and Info-ZIP, interleaved, and prints Markdown.
+"""Measures zip, SHA-256 and upload of artifacts beside GitHub's own client and Info-ZIP, and prints Markdown.
 
-usage: artifacts.py RUNGATE [MEGABYTES [RUNS [NODE_MODULES]]]      defaults: 300, 5, none
+usage: artifacts.py RUNGATE [MEGABYTES [RUNS [NODE_MODULES [GIGABYTES]]]]      defaults: 300, 5, none, 10
 
 NODE_MODULES holds `@actions/artifact` (as tests/peers/package.json names it); without it that client is left out. All
 upload to one server on the loopback interface that takes blocks and throws them away. Info-ZIP only packs. A last run
-packs a sparse file of ten gigabytes, to see what memory does. Nothing here passes or fails.
+packs one file of so many gigabytes, to see what memory does. Nothing here passes or fails.
 """
 
 import base64
@@ -32,8 +32,8 @@ await client.uploadArtifact(name, files, root, {compressionLevel: 6});
 
 def token():
     """What a job's token looks like."""
-    part = lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-    return f"{part({'alg': 'none'})}.{part({'scp': 'Actions.Results:run:job', 'exp': 4102444800})}.c2ln"
+    parts = ({"alg": "none"}, {"scp": "Actions.Results:run:job", "exp": 4102444800}, "signature")
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
 
 
 class Service(http.server.BaseHTTPRequestHandler):
@@ -120,28 +120,9 @@ def timed(arguments, environment, folder):
     return time.perf_counter() - before, usage.ru_maxrss / 1024
 
 
-def main():
-    """Measures, and prints a table."""
-    rungate = os.path.realpath(sys.argv[1])
-    megabytes = int(sys.argv[2]) if len(sys.argv) > 2 else 300
-    runs = int(sys.argv[3]) if len(sys.argv) > 3 else 5
-    modules = os.path.realpath(sys.argv[4]) if len(sys.argv) > 4 else None
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    work = pathlib.Path(tempfile.mkdtemp())
-    try:
-        measure(rungate, megabytes, runs, modules, server.server_port, work)
-    finally:
-        server.shutdown()
-        shutil.rmtree(work)
-
-
-def measure(rungate, megabytes, runs, modules, port, work):
-    """Runs everything in turn."""
-    repository(work / "repo")
-    fill(work / "repo/out", megabytes)
-    size = sum(path.stat().st_size for path in (work / "repo/out").rglob("*") if path.is_file())
-    job = {
+def job_of(port, work):
+    """What a job has in its environment."""
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(work),
         "GITHUB_ACTIONS": "true",
@@ -153,6 +134,32 @@ def measure(rungate, megabytes, runs, modules, port, work):
         "ACTIONS_RESULTS_URL": f"http://127.0.0.1:{port}/",
         "RUNGATE_STATE_DIR": str(work / "state"),
     }
+
+
+def main():
+    """Measures, and prints a table."""
+    rungate = os.path.realpath(sys.argv[1])
+    megabytes = int(sys.argv[2]) if len(sys.argv) > 2 else 300
+    runs = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+    modules = os.path.realpath(sys.argv[4]) if len(sys.argv) > 4 else None
+    large = int(sys.argv[5]) if len(sys.argv) > 5 else 10
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    work = pathlib.Path(tempfile.mkdtemp())
+    try:
+        measure(rungate, megabytes, runs, modules, server.server_port, work)
+        memory(rungate, large, server.server_port, work)
+    finally:
+        server.shutdown()
+        shutil.rmtree(work)
+
+
+def measure(rungate, megabytes, runs, modules, port, work):
+    """Runs everything in turn."""
+    repository(work / "repo")
+    fill(work / "repo/out", megabytes)
+    size = sum(path.stat().st_size for path in (work / "repo/out").rglob("*") if path.is_file())
+    job = job_of(port, work)
     programs = {"rungate run: copy, list, zip, digest, upload": [rungate, "run", "c", "--check-run", "off"]}
     if modules:
         # Modules are looked up from the script's own folder.
@@ -160,7 +167,8 @@ def measure(rungate, megabytes, runs, modules, port, work):
         (work / "upload.mjs").write_text(NODE, encoding="ascii")
         files = [str(path) for path in sorted((work / "repo/out").rglob("*")) if path.is_file()]
         node = shutil.which("node") or sys.exit("there is no node")
-        programs["@actions/artifact: zip, digest, upload"] = [node, str(work / "upload.mjs"), str(work / "repo/out"), "a", *files]
+        client = [node, str(work / "upload.mjs"), str(work / "repo/out"), "a", *files]
+        programs["@actions/artifact: zip, digest, upload"] = client
     if shutil.which("zip"):
         programs["Info-ZIP: zip alone, to a file"] = ["zip", "-q", "-r", str(work / "out.zip"), "out"]
     figures = {name: [] for name in programs}
@@ -175,17 +183,20 @@ def measure(rungate, megabytes, runs, modules, port, work):
         seconds = statistics.median(run[0] for run in all_runs)
         memory = max(run[1] for run in all_runs)
         print(f"| {name} | {seconds:.2f} s | {size / 1e6 / seconds:.0f} | {memory:.0f} MiB |")
+
+
+def memory(rungate, gigabytes, port, work):
+    """Packs one large file, whose copy takes as much room as it says."""
     shutil.rmtree(work / "repo/out")
     shutil.rmtree(work / "state", ignore_errors=True)
+    if shutil.disk_usage(work).free < (gigabytes + 2) << 30:
+        print(f"\nThere is no room for {gigabytes} GiB here.")
+        return
     (work / "repo/out").mkdir()
     with (work / "repo/out/large").open("wb") as file:
-        file.truncate(10 << 30)
-    free = shutil.disk_usage(work).free
-    if free < 12 << 30:
-        print("\nThere is no room for ten gigabytes here.")
-        return
-    seconds, memory = timed(programs["rungate run: copy, list, zip, digest, upload"], job, work / "repo")
-    print(f"\nOne file of 10 GiB of zeros: {seconds:.1f} s, {memory:.0f} MiB")
+        file.truncate(gigabytes << 30)
+    seconds, most = timed([rungate, "run", "c", "--check-run", "off"], job_of(port, work), work / "repo")
+    print(f"\nOne file of {gigabytes} GiB of zeros: {seconds:.1f} s, {most:.0f} MiB")
 
 
 if __name__ == "__main__":
