@@ -2,8 +2,8 @@
 
 usage: parse.py RUNGATE [MEGABYTES [RUNS]]      defaults: 120 and 5
 
-XML2JS may hold the path of an installed npm package `xml2js`, which is then measured, too. Nothing here passes or fails:
-times are for reading, not for CI.
+XML2JS may hold the path of an installed npm package `xml2js`, which is then measured, too. Nothing here passes or
+fails: times are for reading, not for CI.
 """
 
 import os

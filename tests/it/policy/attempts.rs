@@ -337,8 +337,8 @@ fn from_what_the_host_does_not_guard() {
             }),
             refused("an empty policy", "/etc/rungate/policy.yml:1:1")
                 .before(|host| host.write("etc/rungate/policy.yml", "")),
-            refused("a policy with a mistake", "/etc/rungate/policy.yml:1:1: `versoin`").before(|host| {
-                host.write("etc/rungate/policy.yml", &POLICY.replace("version", "versoin"));
+            refused("a policy with a mistake", "/etc/rungate/policy.yml:1:1: `versions`").before(|host| {
+                host.write("etc/rungate/policy.yml", &POLICY.replace("version", "versions"));
             }),
             refused("a policy of two documents", "/etc/rungate/policy.yml")
                 .before(|host| host.write("etc/rungate/policy.yml", &format!("{POLICY}---\n{OPEN}"))),
