@@ -1,42 +1,35 @@
 //! The check run of a run: whether there is one, in whose name, and what it says where nothing was judged.
 
+mod publisher;
 pub mod stored;
 mod unjudged;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::app::code_scanning;
 pub use crate::app::code_scanning::upload_trouble;
 use crate::app::failure::Failure;
-use crate::app::journals;
 use crate::app::policy;
-use crate::app::tell::on_a_thread;
 use crate::deliver::compose::{Job, Lines, Subject};
 use crate::deliver::fallback::{self, Ways};
 use crate::deliver::gates;
-use crate::deliver::live::Live;
-use crate::deliver::outbox::Outbox;
 use crate::deliver::preview::Preview;
-use crate::deliver::publish::{self, Cancelled, Following};
+use crate::deliver::publish::{self, Cancelled};
 use crate::deliver::remote::Remote;
 use crate::environ::Environ;
-use crate::event::RunEvent;
 use crate::github::app::{Access, Scope};
 use crate::github::client::Client;
 use crate::github::credentials::CredentialsError;
 use crate::github::host::Host;
 use crate::github::repository::Repository;
 use crate::http::Http;
-use crate::journal::file::Journal;
 use crate::manifest::model::CheckRuns;
 use crate::plan::model::Plan;
 use crate::record::Record;
@@ -45,10 +38,8 @@ use crate::redact::Registry;
 use crate::redact::guard::Form;
 use crate::redact::writer::Writer;
 
+pub(super) use publisher::{Published, Publisher};
 pub(super) use unjudged::{post_failure, without_verdict};
-
-/// Events that may wait for a live update.
-const WAITING: usize = 256;
 
 /// How long telling it another way may take.
 const FALL_BACK: Duration = Duration::from_secs(30);
@@ -215,97 +206,6 @@ fn details(repository: Option<&str>, environ: &Environ) -> Option<String> {
         path.push_str(attempt);
     }
     Some(Host::of_environ(environ).ok()?.page(&path))
-}
-
-/// A publisher that follows a run on a thread of its own.
-pub(super) struct Publisher {
-    /// Where events go for live updates.
-    pub(super) events: mpsc::Sender<RunEvent>,
-    /// What is written down of it.
-    pub(super) journal: Arc<Journal>,
-    /// One for each check run.
-    jobs: Vec<oneshot::Sender<Job>>,
-    published: oneshot::Receiver<Published>,
-}
-
-/// What became of a delivery.
-pub(super) struct Published {
-    /// What the record is to say of it.
-    pub(super) delivery: Delivery,
-    /// What is amiss although it may have arrived.
-    pub(super) trouble: Option<String>,
-}
-
-impl Publisher {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// Fails when the host is out of descriptors or threads.
-    pub(super) fn start(
-        remote: Remote,
-        subjects: Vec<Subject>,
-        journal: Arc<Journal>,
-        plan: &Plan,
-        registry: &Registry,
-        cancelled: &Cancelled,
-    ) -> Result<Self, Failure> {
-        let (events, inbox) = mpsc::channel(WAITING);
-        let (mut jobs, mut followings, mut inbox) = (Vec::new(), Vec::new(), Some(inbox));
-        for subject in subjects {
-            let (job, awaited) = oneshot::channel();
-            jobs.push(job);
-            followings.push(Following {
-                subject,
-                live: Live::new(&plan.name, plan.steps.iter().map(|step| step.key.clone())),
-                progress: plan.report.progress.max(Duration::from_secs(1)),
-                // Live updates are said once; the others hear of no event.
-                events: inbox.take().unwrap_or_else(|| mpsc::channel(1).1),
-                job: awaited,
-                cancelled: cancelled.clone(),
-                registry: registry.clone(),
-            });
-        }
-        let own = Arc::clone(&journal);
-        let published = on_a_thread(follow_all(Arc::new(remote), own, followings))?;
-        Ok(Self { events, journal, jobs, published })
-    }
-
-    /// How many check runs there are.
-    pub(super) const fn count(&self) -> usize {
-        self.jobs.len()
-    }
-
-    /// Says how the run came out, and waits until that has arrived.
-    pub(super) async fn finish(self, jobs: io::Result<Vec<Job>>) -> Published {
-        for (sender, job) in self.jobs.into_iter().zip(jobs.into_iter().flatten()) {
-            // Who follows no more has said why. Who gets no job says that there is no verdict.
-            drop(sender.send(job));
-        }
-        drop(self.events);
-        let broken = || Delivery::failed("the publisher broke down");
-        self.published.await.unwrap_or_else(|_| Published { delivery: broken(), trouble: None })
-    }
-}
-
-/// Follows a run with each of its check runs, all at the same time.
-async fn follow_all(remote: Arc<Remote>, journal: Arc<Journal>, followings: Vec<Following>) -> Published {
-    let mut all = JoinSet::new();
-    for (place, following) in followings.into_iter().enumerate() {
-        let id = following.subject.external_id.clone();
-        let outbox = Outbox::new(Arc::clone(&remote), Arc::clone(&journal), id);
-        all.spawn(async move {
-            let delivery = publish::follow(&outbox, following).await;
-            (place, delivery, outbox)
-        });
-    }
-    let (mut deliveries, mut trouble) = (BTreeMap::new(), None);
-    while let Some(ended) = all.join_next().await {
-        let Ok((place, delivery, outbox)) = ended else { continue };
-        deliveries.insert(place, delivery);
-        trouble = trouble.or(journals::end(outbox, &journal));
-    }
-    remote.client.close(Instant::now() + CLOSE).await;
-    Published { delivery: together(deliveries.into_values()), trouble }
 }
 
 /// What the record says of several check runs: the first one's words, and the first trouble of any.

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 pub(super) mod app;
+pub(super) mod findings;
 pub(super) mod install;
 pub(super) mod reconcile;
 pub(super) mod sandbox;
@@ -13,6 +14,7 @@ use crate::app::admit::{Allow, SandboxMode};
 use crate::app::artifacts::Destination;
 use crate::app::check_run::Wanted;
 use crate::cli::args::app::App;
+use crate::cli::args::findings::Findings;
 use crate::cli::args::install::{Completions, Man};
 use crate::cli::args::reconcile::Reconcile;
 use crate::cli::args::sandbox::Sandbox;
@@ -313,53 +315,6 @@ pub(super) struct Init {
     /// Repository to look at [default: the current folder, the job's workspace under Actions]
     #[arg(long, value_name = "DIR")]
     pub(super) workspace: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Findings {
-    #[command(subcommand)]
-    pub(super) verb: FindingsVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum FindingsVerb {
-    /// Turn one report into findings
-    Parse(Parse),
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    rungate findings parse --parser workflow-commands build.log\n  \
-    gcc -c a.c 2>&1 | rungate findings parse --parser problem-matcher \\\n      \
-      --matcher gcc.json --format sarif\n\n\
-    Exits with 2 when the report is not of its format or breaks off; what was read\n\
-    before is still printed.\n")]
-pub(super) struct Parse {
-    /// Format of the report
-    #[arg(long, value_name = "NAME")]
-    pub(super) parser: String,
-    /// Matcher file of a problem-matcher; may be given several times
-    #[arg(long, value_name = "FILE")]
-    pub(super) matcher: Vec<PathBuf>,
-    /// Pattern of an errorformat; may be given several times, and they are tried in order
-    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
-    pub(super) errorformat: Vec<String>,
-    /// Name of the tool that wrote the report
-    #[arg(long, value_name = "NAME")]
-    pub(super) tool: Option<String>,
-    /// One JSON document, or one finding a line
-    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
-    pub(super) format: ParseFormat,
-    /// Report to read; standard input when absent or `-`
-    #[arg(value_name = "FILE")]
-    pub(super) file: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ParseFormat {
-    Json,
-    Jsonl,
-    Sarif,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write as _};
 
-use crate::cli::args::{Parse, ParseFormat};
+use crate::cli::args::findings::{Parse, ParseFormat};
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
 use crate::finding::{Finding, Fingerprints};

@@ -60,7 +60,7 @@ fn dispatch(environ: Environ, talk: Talk, ready: Option<Sandbox>) -> Exit {
         Verb::Validate(args) => validate::validate(args, environ, talk),
         Verb::List(args) => list::list(args, environ, talk),
         Verb::Init(args) => init::init(args, environ, talk),
-        Verb::Findings(args::Findings { verb: args::FindingsVerb::Parse(args) }) => {
+        Verb::Findings(args::findings::Findings { verb: args::findings::FindingsVerb::Parse(args) }) => {
             findings::parse(&args, talk)
         }
         Verb::Sandbox(args) => sandbox::sandbox(args, &environ, talk, ready),
