@@ -11,7 +11,7 @@ use crate::context::{Ran, Repo, command, wait_until};
 use crate::fake::Fake;
 use crate::fake::artifacts::runtime_token;
 use crate::fake::faults::{Fault, Rule};
-use crate::fake::world::{Host, Settings};
+use crate::fake::world::{APP_KEY, Host, Settings};
 
 const CREATE: &str = "/twirp/*/CreateArtifact";
 const FINALIZE: &str = "/twirp/*/FinalizeArtifact";
@@ -383,19 +383,34 @@ fn the_older_service_gets_every_file_by_itself() {
 }
 
 #[test]
-fn a_cancelled_run_ends_in_time_and_says_what_was_not_delivered() {
+fn a_run_that_is_cancelled_while_it_uploads_closes_its_check_run_and_says_what_was_not_delivered() {
     let fake = Fake::start();
     fake.fault(Rule::once("PUT", STORAGE, Fault::Hang));
     let repo = repo("{name: a, path: out}", SMALL);
-    let mut child =
-        job(&fake, &repo, &["run", "c"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_until("the upload", || fake.world().requests.iter().any(|it| it.path.starts_with("/storage/")));
+    repo.commit();
+    let mut program = job(&fake, &repo, &["run", "c", "--check-run", "on"]);
+    program
+        .env("GITHUB_API_URL", fake.url())
+        .env("RUNGATE_APP_ID", fake.world().app().id.to_string())
+        .env("RUNGATE_APP_PRIVATE_KEY", APP_KEY);
+    let child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the upload, and the check run", || {
+        let world = fake.world();
+        !world.check_runs.is_empty() && world.requests.iter().any(|it| it.path.starts_with("/storage/"))
+    });
     let asked = std::time::Instant::now();
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
-    let _ = child.wait().unwrap();
+    let ran = Ran::from(child.wait_with_output().unwrap());
     let took = asked.elapsed();
-    assert!(took.as_secs() < 4, "{took:?}");
+    assert_eq!(ran.code, Some(130), "{}", ran.stderr);
+    // A hang is found here: the stall limit of a block is five minutes.
+    assert!(took.as_secs() < 20, "{took:?}");
     let (_, record) = record(&repo);
     assert_eq!(record["artifacts"][0]["delivery"]["state"], "failed");
     assert_eq!(record["artifacts"][0]["delivery"]["reason"], "the run was cancelled");
+    let state = fake.state();
+    assert_eq!(state["check_runs"].as_array().map(Vec::len), Some(1), "{}", ran.stderr);
+    assert_eq!(state["check_runs"][0]["status"], "completed");
+    // The verdict stood before anything was uploaded.
+    assert_eq!(state["check_runs"][0]["conclusion"], "success");
 }
