@@ -49,6 +49,8 @@ fi
 root=$(mktemp -d)
 trap 'rm -rf --one-file-system "$root"' EXIT
 tar -C "$root" -xf "$base"
+# The archive's own `.` is as private as the folder that it was made in, and nobody but root could use anything below it.
+chmod 0755 "$root"
 mkdir "$root/media/rungate"
 cp "$archive" "$package" "$here/inside.sh" "$root/media/rungate/"
 (cd "$root/media/rungate" && sha256sum -- *.tar.gz >SHA256SUMS && tar -xzf ./*.tar.gz --strip-components=1 --wildcards '*/install.sh')
