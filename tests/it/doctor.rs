@@ -146,3 +146,15 @@ fn a_server_that_is_not_there_fails_only_where_it_is_needed() {
     assert_ne!(offline.check("git")["found"], "");
     assert_eq!(offline.check("disk-temporary")["id"], "disk-temporary");
 }
+
+#[test]
+fn an_interpreter_behind_a_shim_is_asked_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let shim = folder.path().join("python3");
+    std::fs::write(&shim, "#!/bin/sh\nexec /usr/bin/python3 \"$@\"\n").unwrap();
+    std::fs::set_permissions(&shim, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let examined = doctor(&["--offline"], &[("PATH", &path)]);
+    assert_eq!(examined.check("python")["state"], "good", "{}", examined.said("python"));
+}

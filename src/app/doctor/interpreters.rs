@@ -1,9 +1,9 @@
 //! What steps are run with, and git.
 
 use std::ffi::OsStr;
-use std::path::Path;
 
 use crate::app::doctor::{Check, Patient, State};
+use crate::app::folders::Temporary;
 use crate::manifest::model::Shell;
 use crate::workspace::interpreters::{self, Place};
 
@@ -12,22 +12,21 @@ const SHELLS: [(&str, Shell); 4] =
     [("bash", Shell::Bash), ("sh", Shell::Sh), ("python", Shell::Python), ("pwsh", Shell::Pwsh)];
 
 pub(super) fn checks(patient: Patient<'_>) -> Vec<Check> {
-    // No repository is under test, so that no interpreter can be its own.
-    let nowhere = Path::new("/nonexistent");
-    let place = Place { workspace: nowhere, environ: patient.environ, sandbox: patient.sandbox };
-    let mut checks: Vec<Check> = SHELLS
-        .iter()
-        .map(|(id, shell)| match interpreters::find(*shell, place) {
-            Ok(found) => Check::good(id, found.program.display().to_string()),
-            Err(missing) => Check {
-                id,
-                state: State::Lacking,
-                found: missing.what,
-                cause: None,
-                remedies: vec![missing.remedy],
-            },
-        })
-        .collect();
+    // No repository is under test, so that no interpreter can be its own: the folder is empty. It has to be there, because
+    // what is on PATH may be a shim that is asked, in a sandbox, what it stands for.
+    let mut checks = match Temporary::make(patient.sandbox) {
+        Ok(empty) => {
+            let place = Place { workspace: empty.path(), environ: patient.environ, sandbox: patient.sandbox };
+            SHELLS.iter().map(|(id, shell)| interpreter(id, *shell, place)).collect()
+        }
+        Err(failure) => vec![Check {
+            id: "interpreters",
+            state: State::Lacking,
+            found: "no interpreter was tried".to_owned(),
+            cause: Some(failure.to_string()),
+            remedies: vec!["set TMPDIR to a folder that this user can write".to_owned()],
+        }],
+    };
     checks.push(match interpreters::on_path(OsStr::new("git"), patient.environ) {
         Some(path) => Check::good("git", path.display().to_string()),
         None => Check {
@@ -39,4 +38,17 @@ pub(super) fn checks(patient: Patient<'_>) -> Vec<Check> {
         },
     });
     checks
+}
+
+fn interpreter(id: &'static str, shell: Shell, place: Place<'_>) -> Check {
+    match interpreters::find(shell, place) {
+        Ok(found) => Check::good(id, found.program.display().to_string()),
+        Err(missing) => Check {
+            id,
+            state: State::Lacking,
+            found: missing.what,
+            cause: None,
+            remedies: vec![missing.remedy],
+        },
+    }
 }
