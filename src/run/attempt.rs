@@ -3,18 +3,20 @@
 //! A single loop waits for output, for the helper's word, for the clock and for a wish to stop, so that a full terminal
 //! or a silent script can hold up none of the others.
 
+mod reading;
+
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
-use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::time::Instant;
 
 use crate::clock::{self, Timestamp, readable};
 use crate::event::{RunEvent, Stream};
 use crate::record::{HangDiagnosis, Outcome};
+use crate::run::attempt::reading::{read, receiver};
 use crate::run::ended::{Ended, outcome_of, strongest, with_source};
 use crate::run::executor::{Job, Message, Tools};
 use crate::run::ladder::{Action, CANCEL_GRACE, Ladder};
@@ -384,19 +386,4 @@ fn millis(duration: Duration) -> u64 {
 
 fn signal_name(number: i32) -> String {
     Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.to_string())
-}
-
-fn receiver(fd: &OwnedFd) -> std::io::Result<pipe::Receiver> {
-    pipe::Receiver::from_owned_fd(fd.try_clone()?)
-}
-
-/// Reads from `pipe`; nothing at its end, and never when it is closed already.
-async fn read(pipe: &mut Option<pipe::Receiver>, buffer: &mut [u8]) -> Option<usize> {
-    match pipe {
-        None => std::future::pending().await,
-        Some(pipe) => match pipe.read(buffer).await {
-            Ok(0) | Err(_) => None,
-            Ok(count) => Some(count),
-        },
-    }
 }
