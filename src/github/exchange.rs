@@ -7,7 +7,6 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::clock::Timestamp;
@@ -124,7 +123,8 @@ impl Exchange {
 
     fn call(&self, request: &Request, bearer: Option<&Secret>) -> Result<Call, ClientError> {
         let body = request.body.clone().map(|mut body| {
-            self.hide(&mut body);
+            // Whoever composed the body has taken secrets out already, where lengths count; nothing gets past this place.
+            self.registry.json(&mut body);
             body.to_string().into_bytes()
         });
         Ok(Call {
@@ -137,21 +137,6 @@ impl Exchange {
             bearer: bearer.cloned(),
             body,
         })
-    }
-
-    /// Takes secrets out of every text. Whoever composed the body has done so already, where lengths count; this is the
-    /// place that nothing gets past.
-    fn hide(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                if let std::borrow::Cow::Owned(clean) = self.registry.text(text) {
-                    *text = clean;
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item)),
-            Value::Object(fields) => fields.values_mut().for_each(|item| self.hide(item)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
     }
 
     /// Waits until limits allow the call.

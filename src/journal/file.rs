@@ -6,8 +6,6 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
-
 use crate::append::log::{AppendError, Held, Log, read as read_log};
 use crate::clock::Timestamp;
 use crate::id::RunId;
@@ -149,7 +147,7 @@ impl Journal {
         let epoch = epoch + u64::from(matches!(entry, Entry::Taken { .. }));
         let line = Line { v: VERSION, seq: seq + 1, epoch, at: Timestamp::now(), entry: entry.clone() };
         let mut value = serde_json::to_value(&line).map_err(JournalError::Entry)?;
-        self.hide(&mut value);
+        self.registry.json(&mut value);
         held.append(&[value.to_string().as_bytes()])?;
         // As whoever comes later will read it.
         let line: Line = serde_json::from_value(value).map_err(JournalError::Entry)?;
@@ -179,19 +177,6 @@ impl Journal {
         }
         locked(&self.held).trim();
         Ok(())
-    }
-
-    fn hide(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                if let std::borrow::Cow::Owned(clean) = self.registry.text(text) {
-                    *text = clean;
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item)),
-            Value::Object(fields) => fields.values_mut().for_each(|item| self.hide(item)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
     }
 }
 

@@ -3,7 +3,6 @@
 //! Blocks may arrive in any order and more than once: only the list at the end says what the blob is.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -12,12 +11,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::github::results::error::{ResultsError, said};
-use crate::github::results::retry::Tries;
+use crate::github::results::retry::{self, STALL};
 use crate::http::put::Put;
 use crate::http::{Answer, Http};
-
-/// How long a block may take. GitHub's own client calls an upload stalled after as long.
-const STALL: Duration = Duration::from_mins(5);
 
 /// A version of the storage's protocol that has all that is used.
 const VERSION: &str = "2021-12-02";
@@ -36,7 +32,7 @@ pub(super) async fn block(
     let mut url = target.clone();
     url.set_query(Some(&with(target, &format!("comp=block&blockid={}", encoded(&id(index))))));
     let put = Put { url, headers: headers(None), bearer: None, body, patience: STALL };
-    send(http, put, deadline).await
+    retry::put(http, put, deadline, refusal).await
 }
 
 /// Says of which blocks, in their order, the blob is made.
@@ -60,31 +56,11 @@ pub(super) async fn commit(
     body.push_str("</BlockList>");
     let put =
         Put { url, headers: headers(Some(media_type)), bearer: None, body: body.into(), patience: STALL };
-    send(http, put, deadline).await
+    retry::put(http, put, deadline, refusal).await
 }
 
-async fn send(http: &Http, mut put: Put, deadline: Instant) -> Result<(), ResultsError> {
-    let mut tries = Tries::until(deadline);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ResultsError::TimeUp);
-        }
-        put.patience = STALL.min(left);
-        let result = http.put(put.clone()).await;
-        if let Ok(answer) = &result
-            && answer.is_success()
-        {
-            return Ok(());
-        }
-        if !tries.again(&result).await {
-            return Err(match result {
-                Ok(answer) => ResultsError::Storage { status: answer.status, said: code(&answer) },
-                Err(_) if Instant::now() >= deadline => ResultsError::TimeUp,
-                Err(error) => ResultsError::Unreachable(error),
-            });
-        }
-    }
+fn refusal(answer: &Answer) -> ResultsError {
+    ResultsError::Storage { status: answer.status, said: code(answer) }
 }
 
 fn headers(media_type: Option<&str>) -> Vec<(&'static str, String)> {

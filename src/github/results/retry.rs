@@ -1,4 +1,4 @@
-//! When a call to the service is made again. Pure but for the wait.
+//! When a call to the service is made again, and pieces that are sent until they are taken.
 //!
 //! As many tries as GitHub's own client makes, and less time between them: the tokens of a job do not live long.
 
@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::http::Answer;
+use crate::github::results::error::ResultsError;
 use crate::http::error::HttpError;
+use crate::http::put::Put;
+use crate::http::{Answer, Http};
 
 /// Tries in all.
 pub(super) const TRIES: u32 = 5;
@@ -18,6 +20,9 @@ const FIRST: Duration = Duration::from_secs(1);
 
 /// Longest wait before any.
 const LONGEST: Duration = Duration::from_mins(1);
+
+/// How long one piece may take. GitHub's own client calls an upload stalled after as long.
+pub(super) const STALL: Duration = Duration::from_mins(5);
 
 /// Whether the same call may fare better a moment later.
 pub(super) const fn may_pass(status: u16) -> bool {
@@ -55,6 +60,39 @@ impl Tries {
         }
         sleep_until(at).await;
         true
+    }
+}
+
+/// Sends a piece, which may arrive more than once, until it is taken.
+///
+/// # Errors
+/// Fails when it is refused, which `refusal` puts into words, or when the time for it is up.
+pub(super) async fn put(
+    http: &Http,
+    mut put: Put,
+    deadline: Instant,
+    refusal: impl Fn(&Answer) -> ResultsError,
+) -> Result<(), ResultsError> {
+    let mut tries = Tries::until(deadline);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ResultsError::TimeUp);
+        }
+        put.patience = STALL.min(left);
+        let result = http.put(put.clone()).await;
+        if let Ok(answer) = &result
+            && answer.is_success()
+        {
+            return Ok(());
+        }
+        if !tries.again(&result).await {
+            return Err(match result {
+                Ok(answer) => refusal(&answer),
+                Err(_) if Instant::now() >= deadline => ResultsError::TimeUp,
+                Err(error) => ResultsError::Unreachable(error),
+            });
+        }
     }
 }
 

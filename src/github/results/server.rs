@@ -14,11 +14,11 @@ use md5::Digest as _;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::github::results::error::{ResultsError, said};
-use crate::github::results::retry::Tries;
+use crate::github::results::retry::{self, STALL, Tries};
 use crate::github::results::{PIECE, Wanted, crc64};
 use crate::http::put::Put;
 use crate::http::{Answer, Call, Http, Method};
@@ -29,9 +29,6 @@ const VERSION: &str = "6.0-preview";
 
 /// Files that are on their way at a time.
 const FILES_AT_ONCE: usize = 2;
-
-/// How long a piece may take.
-const STALL: Duration = Duration::from_mins(5);
 
 /// A file of an artifact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +175,7 @@ async fn file(
         });
         let piece = read.await.map_err(|_| ResultsError::NoArchive)?.map_err(unreadable)?;
         let put = put(token, &url, piece, at, item.size);
-        send(http, put, deadline).await?;
+        retry::put(http, put, deadline, refusal).await?;
         sent.fetch_add(length as u64, Ordering::Relaxed);
         at += length as u64;
         if at >= item.size {
@@ -199,30 +196,6 @@ fn put(token: &Secret, url: &Url, piece: Vec<u8>, at: u64, size: u64) -> Put {
         ("x-actions-results-md5", BASE64_STANDARD.encode(md5::Md5::digest(&piece))),
     ];
     Put { url: url.clone(), headers, bearer: Some(token.clone()), body: piece.into(), patience: STALL }
-}
-
-async fn send(http: &Http, mut put: Put, deadline: Instant) -> Result<(), ResultsError> {
-    let mut tries = Tries::until(deadline);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ResultsError::TimeUp);
-        }
-        put.patience = STALL.min(left);
-        let result = http.put(put.clone()).await;
-        if let Ok(answer) = &result
-            && answer.is_success()
-        {
-            return Ok(());
-        }
-        if !tries.again(&result).await {
-            return Err(match result {
-                Ok(answer) => refusal(&answer),
-                Err(_) if Instant::now() >= deadline => ResultsError::TimeUp,
-                Err(error) => ResultsError::Unreachable(error),
-            });
-        }
-    }
 }
 
 fn refusal(answer: &Answer) -> ResultsError {
