@@ -65,25 +65,22 @@ pub(crate) struct Oddity {
     pub(crate) message: String,
 }
 
-/// An object or array that is open, and whether it has had a member or item.
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    kind: Kind,
-    begun: bool,
-}
-
 /// Reads JSON from `R`.
 #[derive(Debug)]
 pub(crate) struct Json<R> {
     input: R,
+    /// A piece of the input and a zero behind its end: no JSON has one outside of strings, so whoever looks at the next
+    /// byte need not ask first whether there is one.
     buffer: Box<[u8]>,
-    /// The next byte in `buffer`, and the end of what `buffer` holds.
+    /// The next byte in `buffer`, and the end of the piece.
     at: usize,
     end: usize,
     /// Bytes of the input that came before `buffer`.
     before: u64,
     layout: Layout,
-    open: Vec<Open>,
+    /// The objects and arrays that are open, and whether the innermost has had no member or item yet.
+    open: Vec<Kind>,
+    is_fresh: bool,
     /// A string that does not stand in `buffer` as it is, before and after its bytes were checked.
     raw: Vec<u8>,
     text: String,
@@ -94,12 +91,13 @@ impl<R: Read> Json<R> {
     pub(crate) fn new(input: R, layout: Layout) -> Self {
         Self {
             input,
-            buffer: vec![0; PIECE].into_boxed_slice(),
+            buffer: vec![0; PIECE + 1].into_boxed_slice(),
             at: 0,
             end: 0,
             before: 0,
             layout,
             open: Vec::new(),
+            is_fresh: false,
             raw: Vec::new(),
             text: String::new(),
             oddity: None,
@@ -122,16 +120,16 @@ impl<R: Read> Json<R> {
     }
 
     /// The kind of the next value, which is not read yet.
+    #[inline]
     pub(crate) fn kind(&mut self) -> Result<Kind, ParseError> {
         Ok(match self.next_visible()? {
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::Array,
-            Some(b'"') => Kind::Text,
-            Some(b't' | b'f') => Kind::Boolean,
-            Some(b'n') => Kind::Null,
-            Some(b'-' | b'0'..=b'9') => Kind::Number,
-            Some(_) => return Err(self.malformed("a JSON value was expected")),
-            None => return Err(self.cut_short()),
+            b'{' => Kind::Object,
+            b'[' => Kind::Array,
+            b'"' => Kind::Text,
+            b't' | b'f' => Kind::Boolean,
+            b'n' => Kind::Null,
+            b'-' | b'0'..=b'9' => Kind::Number,
+            _ => return Err(self.expected("a JSON value")),
         })
     }
 
@@ -153,16 +151,20 @@ impl<R: Read> Json<R> {
             return Err(self.malformed(&format!("values are nested deeper than {MAX_DEPTH} levels")));
         }
         self.at += 1;
-        self.open.push(Open { kind: wanted, begun: false });
+        self.open.push(wanted);
+        self.is_fresh = true;
         Ok(true)
     }
 
     /// Whether the next value is of the kind `wanted`. One that is not is skipped; `null` stands for nothing.
+    #[inline]
     fn is(&mut self, wanted: Kind) -> Result<bool, ParseError> {
         let kind = self.kind()?;
-        if kind == wanted {
-            return Ok(true);
-        }
+        if kind == wanted { Ok(true) } else { self.skip_odd(kind, wanted) }
+    }
+
+    #[cold]
+    fn skip_odd(&mut self, kind: Kind, wanted: Kind) -> Result<bool, ParseError> {
         if kind != Kind::Null {
             let offset = self.offset();
             self.note(offset, || format!("{} stands where {} belongs", kind.as_str(), wanted.as_str()));
@@ -177,7 +179,7 @@ impl<R: Read> Json<R> {
         if !self.more(Kind::Object, b'}')? {
             return Ok(None);
         }
-        if self.next_visible()? != Some(b'"') {
+        if self.buffer[self.at] != b'"' {
             return Err(self.expected("a key"));
         }
         let place = self.string()?;
@@ -188,7 +190,7 @@ impl<R: Read> Json<R> {
 
     fn colon_after(&mut self, key: Place) -> Result<Place, ParseError> {
         let key = match key {
-            Place::Buffer(start, end) if self.buffer[..self.end].get(self.at) == Some(&b':') => {
+            Place::Buffer(start, end) if self.buffer[self.at] == b':' => {
                 self.at += 1;
                 return Ok(Place::Buffer(start, end));
             }
@@ -199,7 +201,7 @@ impl<R: Read> Json<R> {
             }
             Place::Raw => Place::Raw,
         };
-        if self.next_visible()? != Some(b':') {
+        if self.next_visible()? != b':' {
             return Err(self.expected("a colon"));
         }
         self.at += 1;
@@ -225,30 +227,29 @@ impl<R: Read> Json<R> {
         Ok(())
     }
 
+    #[inline]
     fn more(&mut self, kind: Kind, close: u8) -> Result<bool, ParseError> {
         let next = self.next_visible()?;
-        let Some(open) = self.open.last_mut().filter(|open| open.kind == kind) else {
+        if self.open.last() != Some(&kind) {
             return Err(self.malformed("nothing is open here"));
-        };
-        match next {
-            Some(byte) if byte == close => {
-                self.at += 1;
-                self.open.pop();
-                Ok(false)
-            }
-            Some(b',') if open.begun => {
-                self.at += 1;
-                match self.next_visible()? {
-                    Some(byte) if byte == close => Err(self.malformed("nothing follows the comma")),
-                    _ => Ok(true),
-                }
-            }
-            Some(_) if !open.begun => {
-                open.begun = true;
-                Ok(true)
-            }
-            _ => Err(self.expected("a comma or an end")),
         }
+        let is_first = std::mem::take(&mut self.is_fresh);
+        if next == close {
+            self.at += 1;
+            self.open.pop();
+            return Ok(false);
+        }
+        if is_first {
+            return Ok(true);
+        }
+        if next != b',' {
+            return Err(self.expected("a comma or an end"));
+        }
+        self.at += 1;
+        if self.next_visible()? == close {
+            return Err(self.malformed("nothing follows the comma"));
+        }
+        Ok(true)
     }
 
     /// Skips the next value, whatever it is. Its grammar is checked, its text is not.
@@ -271,8 +272,8 @@ impl<R: Read> Json<R> {
     /// Moves on to the next value that lies deeper than `floor`; true when there is none.
     fn close_to(&mut self, floor: usize) -> Result<bool, ParseError> {
         while self.open.len() > floor {
-            let is_object = self.open.last().is_some_and(|open| open.kind == Kind::Object);
-            if !is_object && self.item()? || is_object && self.skip_key()? {
+            let more = if self.open.last() == Some(&Kind::Object) { self.skip_key()? } else { self.item()? };
+            if more {
                 return Ok(false);
             }
         }
@@ -283,11 +284,11 @@ impl<R: Read> Json<R> {
         if !self.more(Kind::Object, b'}')? {
             return Ok(false);
         }
-        if self.next_visible()? != Some(b'"') {
+        if self.buffer[self.at] != b'"' {
             return Err(self.expected("a key"));
         }
         self.skip_string()?;
-        if self.next_visible()? != Some(b':') {
+        if self.next_visible()? != b':' {
             return Err(self.expected("a colon"));
         }
         self.at += 1;
@@ -333,16 +334,24 @@ impl<R: Read> Json<R> {
         }
     }
 
-    /// The next byte that is no blank. It is not read yet.
-    fn next_visible(&mut self) -> Result<Option<u8>, ParseError> {
+    /// The next byte that is no blank, which is not read yet; 0 at the end of the input.
+    #[inline]
+    fn next_visible(&mut self) -> Result<u8, ParseError> {
         // Most values follow each other without a blank, or after one.
-        match self.buffer[..self.end].get(self.at) {
-            Some(byte) if *byte > b' ' => return Ok(Some(*byte)),
-            _ => {}
+        let blanks = usize::from(self.buffer[self.at] == b' ');
+        let byte = self.buffer[self.at + blanks];
+        if byte > b' ' {
+            self.at += blanks;
+            return Ok(byte);
         }
+        self.next_visible_of_many()
+    }
+
+    #[cold]
+    fn next_visible_of_many(&mut self) -> Result<u8, ParseError> {
         match self.blanks()? {
             Some(b'\n') => Err(self.malformed("the line ends inside a JSON value")),
-            next => Ok(next),
+            next => Ok(next.unwrap_or(0)),
         }
     }
 
@@ -368,9 +377,10 @@ impl<R: Read> Json<R> {
         self.before += self.end as u64;
         (self.at, self.end) = (0, 0);
         loop {
-            match self.input.read(&mut self.buffer) {
+            match self.input.read(&mut self.buffer[..PIECE]) {
                 Ok(count) => {
                     self.end = count;
+                    self.buffer[count] = 0;
                     return Ok(count > 0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

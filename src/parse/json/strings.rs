@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use memchr::memchr3;
+use memchr::{memchr, memchr2};
 
 use crate::parse::ParseError;
 use crate::parse::json::{Json, Kind, Layout};
@@ -61,14 +61,19 @@ impl<R: Read> Json<R> {
     /// Reads a whole number as nearly all are: a few digits, and what follows is known to be none of it. Nothing when it
     /// is another one, which is then not read.
     fn short_integer(&mut self) -> Option<i64> {
-        let rest = &self.buffer[self.at..self.end];
-        let digits = rest.iter().take(MAX_SHORT).take_while(|byte| byte.is_ascii_digit()).count();
+        let rest = &self.buffer[self.at..];
+        let (mut number, mut digits) = (0, 0);
+        while let Some(digit @ b'0'..=b'9') = rest.get(digits)
+            && digits < MAX_SHORT
+        {
+            number = number * 10 + i64::from(digit - b'0');
+            digits += 1;
+        }
         let begins_well = digits == 1 || rest.first() != Some(&b'0');
         let ends_well = matches!(rest.get(digits), Some(b',' | b'}' | b']' | b' ' | b'\r' | b'\n'));
         if digits == 0 || !begins_well || !ends_well {
             return None;
         }
-        let number = rest[..digits].iter().fold(0, |number, byte| number * 10 + i64::from(byte - b'0'));
         self.at += digits;
         Some(number)
     }
@@ -78,7 +83,7 @@ impl<R: Read> Json<R> {
         self.at += 1;
         let start = self.at;
         let rest = &self.buffer[start..self.end];
-        if let Some(found) = find(rest, [b'"', b'\\', self.line_end()])
+        if let Some(found) = self.find_end(rest)
             && rest[found] == b'"'
         {
             self.at = start + found + 1;
@@ -88,11 +93,13 @@ impl<R: Read> Json<R> {
         Ok(Place::Raw)
     }
 
-    /// The byte that may not stand in a string, other than one that ends or escapes.
-    const fn line_end(&self) -> u8 {
+    /// The first byte of `text`, which is inside a string, that ends it, begins an escape or may not stand there.
+    #[inline]
+    fn find_end(&self, text: &[u8]) -> Option<usize> {
+        let found = find_quote_or_escape(text);
         match self.layout {
-            Layout::Document => b'"',
-            Layout::Lines => b'\n',
+            Layout::Document => found,
+            Layout::Lines => memchr(b'\n', &text[..found.unwrap_or(text.len())]).or(found),
         }
     }
 
@@ -103,7 +110,7 @@ impl<R: Read> Json<R> {
         let mut half = None;
         loop {
             let rest = &self.buffer[self.at..self.end];
-            let found = find(rest, [b'"', b'\\', self.line_end()]);
+            let found = self.find_end(rest);
             let plain = &rest[..found.unwrap_or(rest.len())];
             if !plain.is_empty() {
                 flush(&mut self.raw, &mut half);
@@ -197,7 +204,7 @@ impl<R: Read> Json<R> {
         self.at += 1;
         loop {
             let rest = &self.buffer[self.at..self.end];
-            let found = find(rest, [b'"', b'\\', self.line_end()]);
+            let found = self.find_end(rest);
             match found.map(|found| (found, rest[found])) {
                 Some((found, b'"')) => {
                     self.at += found + 1;
@@ -243,6 +250,7 @@ impl<R: Read> Json<R> {
     }
 
     /// The string at `place`, for as long as nothing else is read.
+    #[inline]
     pub(super) fn resolve(&mut self, place: Place) -> &str {
         let bytes = match place {
             Place::Buffer(start, end) => &self.buffer[start..end],
@@ -265,28 +273,31 @@ pub(super) enum Place {
     Raw,
 }
 
-/// The first of three `bytes` in `text`. Most strings are a few bytes long, and a search that is made for long ones takes
-/// longer to begin than to end with them.
-fn find(text: &[u8], bytes: [u8; 3]) -> Option<usize> {
+/// The first quote or backslash in `text`. Most strings are a few bytes long, and a search that is made for long ones
+/// takes longer to begin than to end with them.
+#[inline]
+fn find_quote_or_escape(text: &[u8]) -> Option<usize> {
     let (words, _) = text[..text.len().min(SHORT)].as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
-        if let Some(at) = find_in_word(u64::from_le_bytes(*word), bytes) {
+        if let Some(at) = find_in_word(u64::from_le_bytes(*word)) {
             return Some(8 * index + at);
         }
     }
     let looked_at = 8 * words.len();
-    let [first, second, third] = bytes;
-    let found = memchr3(first, second, third, &text[looked_at..]);
-    found.map(|at| looked_at + at)
+    memchr2(b'"', b'\\', &text[looked_at..]).map(|at| looked_at + at)
 }
 
 /// The same in eight bytes, the first of which is the lowest: one that is equal leaves a zero, and the lowest zero is the
 /// one that a borrow shows for certain.
-fn find_in_word(word: u64, bytes: [u8; 3]) -> Option<usize> {
+#[inline]
+fn find_in_word(word: u64) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGHEST: u64 = u64::from_le_bytes([0x80; 8]);
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHEST;
-    let found = bytes.iter().fold(0, |found, &byte| found | zeros(word ^ (ONES * u64::from(byte))));
+    let equal = |byte: u8| {
+        let zeros = word ^ (ONES * u64::from(byte));
+        zeros.wrapping_sub(ONES) & !zeros
+    };
+    let found = (equal(b'"') | equal(b'\\')) & HIGHEST;
     (found != 0).then_some(found.trailing_zeros() as usize / 8)
 }
 
@@ -356,12 +367,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_first_of_three_bytes_is_found_wherever_it_is(
+        fn the_first_quote_or_escape_is_found_wherever_it_is(
             text in prop::collection::vec(prop_oneof![9 => any::<u8>(), 1 => prop::sample::select(&b"\"\\\n!#\xA2"[..])], 0..80),
         ) {
-            for bytes in [*b"\"\\\"", *b"\"\\\n"] {
-                prop_assert_eq!(find(&text, bytes), text.iter().position(|byte| bytes.contains(byte)));
-            }
+            let first = text.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+            prop_assert_eq!(find_quote_or_escape(&text), first);
         }
     }
 }
