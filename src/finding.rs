@@ -184,8 +184,8 @@ impl Counts {
 /// tool itself says what stays the same (`partialFingerprints` of SARIF), that stands in for the line.
 #[derive(Debug, Default)]
 pub struct Fingerprints {
-    /// By half a digest.
-    seen: HashMap<u128, u32>,
+    /// By the beginning of a digest. No more of it, because nearly every look into a large map waits for memory.
+    seen: HashMap<u64, u32>,
     /// What is hashed, kept so that not every finding needs memory of its own.
     bytes: Vec<u8>,
 }
@@ -213,7 +213,7 @@ impl Fingerprints {
             bytes.extend_from_slice(part.as_bytes());
         }
         push_squeezed(bytes, text);
-        let occurrence = self.seen.entry(Sha256::of(bytes).half()).or_insert(0);
+        let occurrence = self.seen.entry(Sha256::of(bytes).beginning()).or_insert(0);
         *occurrence += 1;
         bytes.extend_from_slice(&occurrence.to_le_bytes());
         finding.fingerprint = format!("{:032x}", Sha256::of(bytes).half());
