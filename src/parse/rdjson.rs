@@ -4,8 +4,6 @@
 
 use std::io::Read;
 
-use serde::{Deserialize, Serialize};
-
 use crate::finding::{Finding, Level};
 use crate::parse::json::records;
 use crate::parse::json::{Json, Kind, Layout};
@@ -13,6 +11,7 @@ use crate::parse::options::{MAX_MESSAGE, Options};
 use crate::parse::output::kept;
 use crate::parse::region::{Region, counted};
 use crate::parse::spill::Spill;
+use crate::parse::spill::record::record;
 use crate::parse::{Item, ParseError};
 
 /// Tool of a diagnostic whose source is nowhere named.
@@ -32,7 +31,7 @@ const SEVERITIES: [(&str, Level); 6] = [
 ];
 
 /// What one diagnostic says.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 struct Diagnostic {
     message: String,
     source: Option<String>,
@@ -41,6 +40,8 @@ struct Diagnostic {
     path: Option<String>,
     region: Region,
 }
+
+record!(Diagnostic { message, source, severity, code, path, region });
 
 /// What the document says for all of its diagnostics.
 #[derive(Debug, Default)]

@@ -3,9 +3,10 @@
 //! Theirs count from 1 and end behind the last column; ours end at it.
 
 use crate::finding::Location;
+use crate::parse::spill::record::record;
 
 /// A part of a file. What a tool did not say is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Region {
     pub(crate) start_line: Option<u32>,
     pub(crate) start_column: Option<u32>,
@@ -13,6 +14,8 @@ pub(crate) struct Region {
     /// The column behind the last one.
     pub(crate) end_column: Option<u32>,
 }
+
+record!(Region { start_line, start_column, end_line, end_column });
 
 /// A line or column, if `number` is one.
 pub(crate) fn counted(number: Option<i64>) -> Option<u32> {

@@ -3,22 +3,27 @@
 //! A report may say after its results what all of them need. They wait here, in a little memory and then in a temporary
 //! file without a name, so that a report of any length is read in bounded memory.
 
-use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
+pub(crate) mod record;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, Write as _};
+
 use tempfile::SpooledTempFile;
 
 use crate::parse::ParseError;
+use crate::parse::spill::record::Record;
 
 /// Bytes that wait in memory.
 const IN_MEMORY: usize = 1 << 20;
+
+/// Bytes that are written to the file at a time, and read from it.
+const PIECE: usize = 64 << 10;
 
 /// Records in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Spill {
     file: Option<SpooledTempFile>,
-    line: Vec<u8>,
+    /// Records, each behind its length, on their way to the file.
+    bytes: Vec<u8>,
 }
 
 impl Spill {
@@ -27,48 +32,69 @@ impl Spill {
         self.file.is_some()
     }
 
-    pub(crate) fn add(&mut self, record: &impl Serialize) -> Result<(), ParseError> {
-        self.line.clear();
+    pub(crate) fn add(&mut self, record: &impl Record) -> Result<(), ParseError> {
         let file = self.file.get_or_insert_with(|| SpooledTempFile::new(IN_MEMORY));
-        serde_json::to_writer(&mut self.line, record)
-            .map_err(std::io::Error::from)
-            .and_then(|()| {
-                self.line.push(b'\n');
-                file.write_all(&self.line)
-            })
-            .map_err(ParseError::Spill)
+        let length = self.bytes.len();
+        0_usize.put(&mut self.bytes);
+        let begin = self.bytes.len();
+        record.put(&mut self.bytes);
+        let written = self.bytes.len() - begin;
+        self.bytes[length..begin].copy_from_slice(&written.to_le_bytes());
+        if self.bytes.len() >= PIECE {
+            file.write_all(&self.bytes).map_err(ParseError::Spill)?;
+            self.bytes.clear();
+        }
+        Ok(())
     }
 
     /// Hands every record to `each`, and is empty then.
-    pub(crate) fn drain<T: DeserializeOwned>(&mut self, mut each: impl FnMut(T)) -> Result<(), ParseError> {
+    pub(crate) fn drain<T: Record>(&mut self, each: impl FnMut(T)) -> Result<(), ParseError> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
-        file.rewind().map_err(ParseError::Spill)?;
-        let mut lines = BufReader::with_capacity(64 << 10, file);
-        loop {
-            self.line.clear();
-            if lines.read_until(b'\n', &mut self.line).map_err(ParseError::Spill)? == 0 {
-                return Ok(());
-            }
-            each(serde_json::from_slice(&self.line).map_err(|error| ParseError::Spill(error.into()))?);
-        }
+        let last = std::mem::take(&mut self.bytes);
+        file.write_all(&last).and_then(|()| read_back(file, last, each)).map_err(ParseError::Spill)
     }
+}
+
+/// Hands every record of `file` to `each`. `bytes` is room to read into.
+fn read_back<T: Record>(
+    mut file: SpooledTempFile,
+    mut bytes: Vec<u8>,
+    mut each: impl FnMut(T),
+) -> io::Result<()> {
+    file.rewind()?;
+    let mut records = BufReader::with_capacity(PIECE, file);
+    while !records.fill_buf()?.is_empty() {
+        let mut length = [0; size_of::<usize>()];
+        records.read_exact(&mut length)?;
+        bytes.resize(usize::from_le_bytes(length), 0);
+        records.read_exact(&mut bytes)?;
+        each(T::take(&mut &bytes[..]).ok_or(ErrorKind::InvalidData)?);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    struct Numbered {
+        number: u32,
+        text: String,
+    }
+
+    record::record!(Numbered { number, text });
+
     #[test]
     fn records_come_back_in_order_however_many_they_are() {
         let mut spill = Spill::default();
         let text = "x\n".repeat(1000);
         for number in 0..2000_u32 {
-            spill.add(&(number, &text)).unwrap();
+            spill.add(&Numbered { number, text: text.clone() }).unwrap();
         }
         let mut next = 0;
         spill
-            .drain(|(number, read): (u32, String)| {
-                assert_eq!((number, &read), (next, &text));
+            .drain(|record: Numbered| {
+                assert_eq!((record.number, &record.text), (next, &text));
                 next += 1;
             })
             .unwrap();

@@ -3,19 +3,18 @@
 
 use std::io::Read;
 
-use serde::{Deserialize, Serialize};
-
 use crate::finding::Finding;
 use crate::parse::ParseError;
 use crate::parse::json::{Json, Kind};
 use crate::parse::output::kept;
 use crate::parse::sarif::metadata::MAX_NAME;
+use crate::parse::spill::record::record;
 
 /// The driver of our own logs.
 pub(crate) const DRIVER: &str = "rungate";
 
 /// Our properties of a result or a rule.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Own {
     pub(crate) tool: Option<String>,
     title: Option<String>,
@@ -26,6 +25,8 @@ pub(crate) struct Own {
     start_column: Option<u32>,
     end_column: Option<u32>,
 }
+
+record!(Own { tool, title, step, path, start_line, end_line, start_column, end_column });
 
 pub(crate) fn read<R: Read>(json: &mut Json<R>) -> Result<Own, ParseError> {
     let mut own = Own::default();

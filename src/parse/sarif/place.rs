@@ -2,12 +2,11 @@
 
 use std::io::Read;
 
-use serde::{Deserialize, Serialize};
-
 use crate::parse::ParseError;
 use crate::parse::json::Json;
 use crate::parse::path::{self, PathRules};
 use crate::parse::sarif::metadata::{Metadata, index, name};
+use crate::parse::spill::record::record;
 
 /// Longest chain of folders, or of files inside files, that is followed. A hostile one may be a circle.
 const MAX_CHAIN: usize = 16;
@@ -17,7 +16,7 @@ const ROOTS: [&str; 8] =
     ["SRCROOT", "REPOROOT", "REPO_ROOT", "ROOTPATH", "PROJECTROOT", "SOURCEROOT", "SRC_ROOT", "PROJECT_ROOT"];
 
 /// An artifact location as it is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) uri: Option<String>,
     /// The folder to which `uri` is relative.
@@ -25,6 +24,8 @@ pub(crate) struct Place {
     /// The file in the run's list.
     pub(crate) index: Option<u32>,
 }
+
+record!(Place { uri, base, index });
 
 /// Reads an artifact location; nothing when it says nothing.
 pub(crate) fn read<R: Read>(json: &mut Json<R>) -> Result<Option<Place>, ParseError> {

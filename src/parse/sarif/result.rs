@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use serde::{Deserialize, Serialize};
-
 use crate::finding::FINGERPRINT;
 use crate::parse::ParseError;
 use crate::parse::json::Json;
@@ -15,6 +13,7 @@ use crate::parse::sarif::metadata::{MAX_NAME, index, member, name};
 use crate::parse::sarif::own::{self, Own};
 use crate::parse::sarif::place::{self, Place};
 use crate::parse::sarif::suppression;
+use crate::parse::spill::record::record;
 
 /// Most arguments of a message, and the length of each in bytes.
 const MAX_ARGUMENTS: usize = 32;
@@ -43,7 +42,7 @@ pub(crate) enum Outcome {
 }
 
 /// A result as it is written.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Result {
     pub(super) rule: Reference,
     pub(crate) level: Option<Cow<'static, str>>,
@@ -63,23 +62,42 @@ pub(crate) struct Result {
     pub(crate) invocation: Option<u32>,
 }
 
+record!(Result {
+    rule,
+    level,
+    message,
+    place,
+    region,
+    fingerprint,
+    fix,
+    flow,
+    further_steps,
+    own,
+    suppressed,
+    invocation,
+});
+
 /// Which rule is meant.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Reference {
     pub(crate) id: Option<String>,
     pub(crate) index: Option<u32>,
     pub(crate) component: Option<ComponentReference>,
 }
 
+record!(Reference { id, index, component });
+
 /// Which driver or extension is meant.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct ComponentReference {
     pub(crate) index: Option<u32>,
     pub(crate) guid: Option<String>,
     pub(crate) name: Option<String>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+record!(ComponentReference { index, guid, name });
+
+#[derive(Debug, Default)]
 pub(super) struct Message {
     pub(super) text: Option<String>,
     pub(super) markdown: Option<String>,
@@ -87,13 +105,17 @@ pub(super) struct Message {
     pub(super) arguments: Vec<String>,
 }
 
+record!(Message { text, markdown, id, arguments });
+
 /// One step of a flow.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Step {
     pub(super) place: Option<Place>,
     pub(super) region: Region,
     pub(super) message: Option<String>,
 }
+
+record!(Step { place, region, message });
 
 /// Reads one result.
 pub(crate) fn read<R: Read>(json: &mut Json<R>) -> Parsed<Outcome> {
