@@ -41,6 +41,7 @@ struct Suite {
 }
 
 /// A test case that is open.
+#[derive(Default)]
 struct Case {
     depth: usize,
     test: TestCase,
@@ -137,7 +138,8 @@ impl Report {
 
     fn test_case(&mut self, depth: usize, tag: &Tag<'_>, out: &mut Output<'_>) -> bool {
         self.give_case(out);
-        let mut test = TestCase::default();
+        // Filled where it stays: it is large, and there are many.
+        let Case { test, .. } = self.case.insert(Case { depth, ..Case::default() });
         let mut status = Cow::Borrowed("");
         let whole = tag.attributes(|name, value| match name {
             "name" => test.name = value.into_owned(),
@@ -164,10 +166,9 @@ impl Report {
         if let Some((suite, rule)) = suite.and_then(|suite| Some((suite, suite.rule(&test.name)?))) {
             test.rule = Some(rule.to_owned());
             if suite.is_file(&test.suite) {
-                test.file = test.file.or_else(|| Some(suite.name.clone()));
+                test.file.get_or_insert_with(|| suite.name.clone());
             }
         }
-        self.case = Some(Case { depth, test, flaky: None });
         whole
     }
 
@@ -235,7 +236,7 @@ impl Report {
     }
 
     fn give_case(&mut self, out: &mut Output<'_>) {
-        let Some(Case { mut test, flaky, .. }) = self.case.take() else { return };
+        let Some(Case { test, flaky, .. }) = &mut self.case else { return };
         if let Some(failure) = &test.failure {
             let suite = self.suites.last();
             test.container = suite.map(|suite| suite.file.as_ref().unwrap_or(&suite.name).clone());
@@ -247,11 +248,12 @@ impl Report {
             // Passing at last is passing, but nobody should have to guess that it took several attempts.
             let mapped = out.options.map.contains_key(flaky.word);
             let level = if mapped { test_case::level(flaky.word, out.options) } else { Level::Notice };
-            let mut finding = test.finding(level, &flaky, out);
+            let mut finding = test.finding(level, flaky, out);
             finding.message = format!("passed after a failed attempt: {}", finding.message);
             out.give(Item::Finding(Box::new(finding)));
         }
         test.give(out);
+        self.case = None;
     }
 }
 

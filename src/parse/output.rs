@@ -102,7 +102,8 @@ fn is_harmless(text: &[u8]) -> bool {
     let odd = |byte: u8| matches!(byte, 0..b'\t' | 0x0B..b' ' | 0x7F);
     let harmless = |piece: &[u8]| !piece.iter().fold(false, |found, &byte| found | odd(byte));
     let (pieces, rest) = text.as_chunks::<32>();
-    pieces.iter().all(|piece| harmless(piece)) && harmless(rest)
+    let (words, rest) = rest.as_chunks::<8>();
+    pieces.iter().all(|piece| harmless(piece)) && words.iter().all(|word| harmless(word)) && harmless(rest)
 }
 
 /// `written` as [`plain`] has it, cut to `max` bytes.

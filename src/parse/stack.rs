@@ -2,6 +2,8 @@
 //!
 //! Owns the shapes of stack frames. Whether a file exists is not known here.
 
+use memchr::{memchr, memmem};
+
 use crate::finding::Location;
 use crate::parse::path::{self, PathRules};
 
@@ -125,6 +127,11 @@ fn is_framework(method: &str) -> bool {
 
 /// The frame that a line shows. Each shape is tried in turn, the exact ones first.
 fn frames(line: &str) -> Option<Frame<'_>> {
+    // Most lines are none, and each search for words is slow to begin.
+    let bytes = line.as_bytes();
+    if memchr(b':', bytes).is_none() && memmem::find(bytes, b"line ").is_none() {
+        return None;
+    }
     python(line).or_else(|| spelled_out(line)).or_else(|| java(line)).or_else(|| colons(line))
 }
 

@@ -4,6 +4,7 @@
 //! Owns what a failed test looks like to people. Where in a format these things stand is not known here.
 
 use std::borrow::Cow;
+use std::mem;
 use std::time::Duration;
 
 use crate::finding::test::{Test, TestOutcome};
@@ -87,8 +88,8 @@ impl Failure {
 }
 
 impl TestCase {
-    /// Hands over the finding, when the test failed, and the test.
-    pub(super) fn give(mut self, out: &mut Output<'_>) {
+    /// Hands over the finding, when the test failed, and the test, whose suite and name it thereby loses.
+    pub(super) fn give(&mut self, out: &mut Output<'_>) {
         let outcome = match (&self.failure, self.skipped) {
             (Some(_), _) => TestOutcome::Failed,
             (None, true) => TestOutcome::Skipped,
@@ -103,7 +104,8 @@ impl TestCase {
             Cow::Borrowed(same) if same.len() <= MAX_NAME => name,
             plain => short(plain),
         };
-        let test = Test { suite: name(self.suite), name: name(self.name), outcome, duration: self.duration };
+        let (suite, own) = (mem::take(&mut self.suite), mem::take(&mut self.name));
+        let test = Test { suite: name(suite), name: name(own), outcome, duration: self.duration };
         out.give(Item::Test(test));
     }
 

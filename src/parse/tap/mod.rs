@@ -276,7 +276,7 @@ impl Document {
     }
 
     /// Hands over a test; one that failed waits for its parent's point.
-    fn tell(&mut self, test: TestCase, out: &mut Output<'_>) {
+    fn tell(&mut self, mut test: TestCase, out: &mut Output<'_>) {
         let mut items = Vec::new();
         test.give(&mut out.apart(&mut |item| items.push(item)));
         for item in items {

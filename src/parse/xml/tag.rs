@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use quick_xml::events::attributes::Attributes;
 
 /// The beginning of an element.
@@ -31,7 +31,7 @@ impl<'w> Tag<'w> {
     pub(in crate::parse) fn attributes(&self, mut each: impl FnMut(&'w str, Cow<'w, str>)) -> bool {
         let mut at = self.name_length;
         while let Some((name, value, end)) = self.plain_attribute(at) {
-            each(local(name), resolved(value));
+            each(local(name), value);
             at = end;
         }
         if self.content.as_bytes()[at..].trim_ascii().is_empty() {
@@ -40,8 +40,8 @@ impl<'w> Tag<'w> {
         self.odd_attributes(at, each)
     }
 
-    /// Name, value and end of the attribute behind `at`, when it is written as nearly all are: white space, `name="value"`.
-    fn plain_attribute(&self, at: usize) -> Option<(&'w str, &'w str, usize)> {
+    /// Name, value with references resolved, and end of the attribute behind `at`, when it is written as nearly all are: white space, `name="value"`.
+    fn plain_attribute(&self, at: usize) -> Option<(&'w str, Cow<'w, str>, usize)> {
         let bytes = self.content.as_bytes();
         let blanks = bytes[at..].iter().position(|byte| !byte.is_ascii_whitespace())?;
         let start = at + blanks;
@@ -49,9 +49,15 @@ impl<'w> Tag<'w> {
         let equals = start + bytes[start..].iter().position(odd)?;
         let [b'=', quote @ (b'"' | b'\''), ..] = bytes[equals..] else { return None };
         let value = equals + 2;
-        let end = value + memchr(quote, &bytes[value..])?;
-        let fits = blanks > 0 && equals > start;
-        Some((self.content.get(start..equals)?, self.content.get(value..end)?, end + 1)).filter(|_| fits)
+        if blanks == 0 || equals == start {
+            return None;
+        }
+        let found = value + memchr2(quote, b'&', &bytes[value..])?;
+        let has_reference = bytes[found] == b'&';
+        let end = if has_reference { found + memchr(quote, &bytes[found..])? } else { found };
+        let text = self.content.get(value..end)?;
+        let text = if has_reference { resolved(text) } else { Cow::Borrowed(text) };
+        Some((self.content.get(start..equals)?, text, end + 1))
     }
 
     /// Hands over the attributes behind `at`, whatever is wrong with them.
