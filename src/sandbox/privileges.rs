@@ -42,6 +42,11 @@ pub(crate) fn become_payload(kind: IdKind) -> Result<(), SetupError> {
 /// Gives up the capabilities of a payload that stays the user who started us.
 pub(crate) fn give_up() -> Result<(), SetupError> {
     let failed = |call| move |errno| SetupError::new(call, errno);
+    match setgroups(&[]) {
+        // An ordinary user keeps the groups that it has.
+        Ok(()) | Err(Errno::EPERM) => {}
+        Err(errno) => return Err(SetupError::new(Call::Identity, errno)),
+    }
     match empty_bounding_set() {
         // An ordinary user has no capabilities, and without new privileges the bounding set gives none.
         Ok(()) | Err(Errno::EPERM) => {}

@@ -3,7 +3,7 @@
 //! It is a list of what is denied: what a build or a test has no use for and what has led out of sandboxes before. Denied
 //! calls fail, they do not kill: a program that only tries finds another way. It must not know what is run.
 //!
-//! - `EPERM`: mounts, namespaces, tracing, keys, kernel interfaces, sockets of rare families.
+//! - `EPERM`: mounts, namespaces, tracing, keys, kernel interfaces, sockets of rare families, leases of files.
 //! - `ENOSYS`: `clone3`, whose flags a filter cannot see, `io_uring`, whose work it cannot see, and every number that did
 //!   not exist when this list was made. Programs fall back to the older call. The same comparison covers all numbers of
 //!   the x32 form on x86-64, the ones that x32 has for itself (512 to 547) included.
@@ -32,6 +32,9 @@ const SCOPES: u32 = 6;
 
 /// Most segments of System V shared memory in a namespace, as the kernel makes one.
 const SEGMENTS: u64 = 4096;
+
+/// Calls that set priorities, each with its words for "one process" and for "all of a user".
+const PRIORITIES: [(i64, u64, u64); 2] = [(libc::SYS_setpriority, 0, 2), (libc::SYS_ioprio_set, 1, 3)];
 
 /// Bytes of one instruction: a code of 16 bits, two jumps of 8, an operand of 32.
 const INSTRUCTION: usize = 8;
@@ -189,9 +192,14 @@ fn denied(rules: Rules) -> Result<Denied, BackendError> {
             deny(&mut denied, number, [has(mode, bit.into())?])?;
         }
     }
+    // The kernel looks at half of the register here, too.
+    for command in calls::LEASES {
+        deny(&mut denied, libc::SYS_fcntl, [is(1, command)?])?;
+    }
     sockets(&mut denied, rules)?;
     match rules.tier {
         Tier::Namespaces => {
+            supervisor(&mut denied)?;
             let larger = SeccompCondition::new(1, SeccompCmpArgLen::Qword, SeccompCmpOp::Gt, rules.segment)?;
             deny(&mut denied, libc::SYS_shmget, [larger])?;
         }
@@ -234,16 +242,28 @@ fn sockets(denied: &mut Denied, rules: Rules) -> Result<(), BackendError> {
     Ok(())
 }
 
+/// What keeps the first process of a payload's namespaces out of its reach: it is the payload's user, and limits and
+/// priorities need no more than that.
+fn supervisor(denied: &mut Denied) -> Result<(), BackendError> {
+    for number in calls::OF_A_PROCESS {
+        deny(denied, number, [is(0, 1)?])?;
+    }
+    for (number, process, user) in PRIORITIES {
+        deny(denied, number, [is(0, process)?, is(1, 1)?])?;
+        deny(denied, number, [is(0, user)?])?;
+    }
+    Ok(())
+}
+
 /// What keeps the processes and IPC objects of the same user out of reach when no namespace does.
 fn neighbours(denied: &mut Denied) -> Result<(), BackendError> {
     denied.extend(calls::SHARED_IPC.iter().map(|&number| (number, Vec::new())));
     for number in calls::OF_A_PROCESS {
         deny(denied, number, [is_not(0, 0)?])?;
     }
-    // "Which" and "who": only a process, only the caller. Each of `PRIO_PROCESS` and `IOPRIO_WHO_PROCESS` is the one
-    // kind that can name the caller alone.
-    for (number, one_process) in [(libc::SYS_setpriority, 0), (libc::SYS_ioprio_set, 1)] {
-        deny(denied, number, [is_not(0, one_process)?])?;
+    // "Which" and "who": only a process, only the caller.
+    for (number, process, _) in PRIORITIES {
+        deny(denied, number, [is_not(0, process)?])?;
         deny(denied, number, [is_not(1, 0)?])?;
     }
     Ok(())

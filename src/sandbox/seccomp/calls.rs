@@ -98,6 +98,11 @@ pub(super) const ALWAYS: &[c_long] = &[
 /// agree on their type.
 pub(super) const TERMINAL_INJECTIONS: [u64; 2] = [0x5412, 0x541C];
 
+/// Commands of `fcntl` that lease a file: `F_SETLEASE`, and `F_SETDELEG` of Linux 6.19. Whoever else opens that file is held
+/// up until the lease is given back or the kernel loses patience, which is 45 seconds by default; being the owner of a file
+/// that can only be read is enough to take one.
+pub(super) const LEASES: [u64; 2] = [0x400, 0x410];
+
 /// Flags by which `clone` makes namespaces. The one for time shares its bit with the signal of `clone`, which can
 /// therefore not make one.
 pub(super) const NEW_NAMESPACES: [u64; 7] = [

@@ -98,6 +98,9 @@ fn arguments_decide_where_a_call_has_honest_uses() {
         (libc::SYS_ioctl, [0, 0x5412 | high, 0, 0, 0], libc::EPERM),
         (libc::SYS_ioctl, [0, 0x541C, 0, 0, 0], libc::EPERM),
         (libc::SYS_ioctl, [BAD, 0x5401, 0, 0, 0], 0),
+        (libc::SYS_fcntl, [BAD, 0x400, 0, 0, 0], libc::EPERM),
+        (libc::SYS_fcntl, [BAD, 0x410 | high, 0, 0, 0], libc::EPERM),
+        (libc::SYS_fcntl, [BAD, 0x401, 0, 0, 0], 0),
         (libc::SYS_personality, [0xFFFF_FFFF, 0, 0, 0, 0], 0),
         (libc::SYS_personality, [0, 0, 0, 0, 0], 0),
         (libc::SYS_personality, [0x0040_0000, 0, 0, 0, 0], libc::EPERM),
@@ -212,6 +215,22 @@ fn neighbours_are_out_of_reach_where_no_namespace_hides_them() {
         (libc::SYS_shmget, [0, (1 << 19) + 1, 0o600, 0, 0], libc::EPERM),
         (libc::SYS_shmget, [0, 1 << 40, 0o600, 0, 0], libc::EPERM),
     ];
+    check(NAMESPACES, &rows);
+}
+
+#[test]
+fn the_first_process_of_the_namespaces_keeps_its_limits_and_its_priority() {
+    let (first, other) = (1, 2);
+    let mut rows: Vec<Row> = vec![
+        (libc::SYS_setpriority, [0, first, 0, 0, 0], libc::EPERM),
+        (libc::SYS_setpriority, [2, 0, 0, 0, 0], libc::EPERM),
+        (libc::SYS_ioprio_set, [1, first, 2 << 13, 0, 0], libc::EPERM),
+        (libc::SYS_ioprio_set, [3, 0, 2 << 13, 0, 0], libc::EPERM),
+        (libc::SYS_setpriority, [1, 0, 0, 0, 0], 0),
+        (libc::SYS_ioprio_set, [1, 0, 2 << 13, 0, 0], 0),
+    ];
+    rows.extend(calls::OF_A_PROCESS.map(|number| (number, [first, BAD, BAD, BAD, 0], libc::EPERM)));
+    rows.push((libc::SYS_sched_setaffinity, [other, 0, 0, 0, 0], 0));
     check(NAMESPACES, &rows);
 }
 

@@ -802,6 +802,39 @@ def list_of_locks_of_others():
             escaped("knows an address in %d" % pid)
 
 
+@attempt()
+def limits_of_whoever_confines():
+    pid = 1 if FACTS["tier"] == "namespaces" else os.getppid()
+    each(
+        lambda: changes("limits", lambda: resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))),
+        lambda: changes("affinity", lambda: os.sched_setaffinity(pid, {0})),
+        lambda: changes("policy", lambda: os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))),
+        lambda: changes("priority", lambda: os.setpriority(os.PRIO_PROCESS, pid, 1)),
+        lambda: changes("priority of a user", lambda: os.setpriority(os.PRIO_USER, 0, 1)),
+        lambda: denied("ioprio_set", number(251, 30), 3, os.geteuid(), 2 << 13),
+    )
+
+
+@attempt()
+def lease_of_a_file():
+    """Holds up whoever else opens it, for 45 seconds at a time."""
+
+    def lease(path, kind):
+        file = os.open(path, os.O_RDONLY)
+        for command in (fcntl.F_SETLEASE, 1040):  # and F_SETDELEG
+            try:
+                fcntl.fcntl(file, command, kind)
+            except OSError as error:
+                problem = error
+                continue
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            escaped("leased " + path)
+        raise problem
+
+    paths = (WORK + "/source", in_out(".keep"), "/usr/bin/true", "/etc/passwd")
+    each(*[lambda path=path, kind=kind: lease(path, kind) for path in paths for kind in (fcntl.F_RDLCK, fcntl.F_WRLCK)])
+
+
 # Objects that processes share.
 
 
@@ -996,6 +1029,8 @@ def rights_that_are_left():
     for field in ("CapInh", "CapPrm", "CapEff", "CapAmb", *bound):
         if int(status(field), 16):
             escaped("%s %s" % (field, status(field)))
+    if os.getgroups() not in ([], [os.getgid()]) and os.geteuid() == 0:
+        escaped("has the groups %r" % os.getgroups())
     if status("NoNewPrivs") != "1" or status("Seccomp") != "2":
         escaped("no_new_privs or seccomp is off")
 
@@ -1102,6 +1137,29 @@ def flags_of_files_in_the_workspace():
     fcntl.ioctl(file, 0x80086601, flags)
     fcntl.ioctl(file, 0x40086602, bytes(flags))
     escaped("set the flags of a file")
+
+
+@attempt(landlock=ADMITTED)
+def attributes_by_younger_calls():
+    flags = ctypes.create_string_buffer(24)
+    value = ctypes.create_string_buffer(struct.pack("QII", ctypes.addressof(flags), 1, 0))
+    for name, call, *args in (("file_setattr", 469, flags, 24, 0), ("setxattrat", 463, 0, b"user.x", value, 16)):
+        result, _ = syscall(call, -100, (WORK + "/source").encode(), *args)
+        if result == 0:
+            escaped("changed attributes of the workspace by " + name)
+
+
+@attempt()
+def pair_of_sockets_that_is_turned_outwards():
+    """Where only pairs may be made, neither half may be led to somebody else."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+        one, other = socket.socketpair(socket.AF_UNIX, kind)
+        other.close()
+        each(
+            lambda: changes("address", lambda: one.connect("\0rungate-" + TAG)),
+            lambda: changes("address", lambda: one.connect(ROOT + "/sockets/docker.sock")),
+            lambda: changes("listener", one.listen),
+        )
 
 
 @attempt(bare=False, landlock=ADMITTED)
