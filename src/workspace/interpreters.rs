@@ -6,6 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::environ::Environ;
@@ -177,7 +178,9 @@ impl Place<'_> {
             first.chars().take(200).collect::<String>()
         })?;
         let real = program.canonicalize().map_err(|error| format!("it is not where it says: {error}"))?;
-        let prefixes = said.chain([folder(&program), installation(&real)]).collect();
+        let said: Vec<PathBuf> = said.collect();
+        credible(kind, &program, &said)?;
+        let prefixes = said.into_iter().chain([folder(&program), installation(&real)]).collect();
         Ok((program, prefixes))
     }
 
@@ -227,6 +230,44 @@ fn kind(program: &Path) -> Kind {
         name if name.starts_with("python") => Kind::Python,
         name if name.starts_with("pwsh") => Kind::PowerShell,
         _ => Kind::Other,
+    }
+}
+
+/// Whether an answer can be true. A version manager may have asked a program of the repository, since it reads there which
+/// one is wanted, and whatever is named here becomes readable for scripts.
+fn credible(asked: Kind, program: &Path, prefixes: &[PathBuf]) -> Result<(), String> {
+    let is_named_so = match program.file_name().and_then(OsStr::to_str).unwrap_or_default() {
+        name if asked == Kind::Python => {
+            ["python", "pypy", "graalpy"].iter().any(|own| name.starts_with(own))
+        }
+        _ => kind(program) == asked,
+    };
+    let is_program =
+        program.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    if !is_named_so || !is_program {
+        return Err(format!("it says that it is {}, which is no such program", program.display()));
+    }
+    let stranger = prefixes.iter().find(|prefix| !is_system(prefix) && !holds_library(asked, prefix));
+    match stranger {
+        Some(prefix) => Err(format!("it says that it is installed in {}, where it is not", prefix.display())),
+        None => Ok(()),
+    }
+}
+
+/// Whether `prefix` is what an interpreter of this kind is installed in: its own library is there, or the file that makes
+/// the folder a virtual environment.
+fn holds_library(kind: Kind, prefix: &Path) -> bool {
+    let entries = |folder: &str| std::fs::read_dir(prefix.join(folder)).into_iter().flatten().flatten();
+    match kind {
+        Kind::Python => {
+            prefix.join("pyvenv.cfg").is_file()
+                || prefix.join("lib-python").is_dir()
+                || ["lib", "lib64"]
+                    .into_iter()
+                    .any(|lib| entries(lib).any(|version| version.path().join("os.py").is_file()))
+        }
+        Kind::PowerShell => prefix.join(POWERSHELL_LIBRARY).is_file(),
+        Kind::Other => false,
     }
 }
 
@@ -296,7 +337,7 @@ const fn remedy(shell: Shell) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::symlink;
 
     fn sandbox() -> Sandbox {
         Sandbox::with_helper("/nonexistent/helper".into())
@@ -347,6 +388,31 @@ mod tests {
         std::fs::write(root.join("ps").join(POWERSHELL_LIBRARY), "").unwrap();
         let found = place.describe(&root.join("ps/pwsh")).unwrap();
         assert_eq!((found.program, found.prefixes), (root.join("ps/pwsh"), vec![root.join("ps")]));
+    }
+
+    #[test]
+    fn an_answer_that_names_what_is_no_interpreter_is_not_believed() {
+        let host = tempfile::tempdir().unwrap();
+        let root = host.path();
+        program(&root.join("py/bin/python3.12"));
+        std::fs::create_dir_all(root.join("py/lib/python3.12")).unwrap();
+        std::fs::write(root.join("py/lib/python3.12/os.py"), "").unwrap();
+        std::fs::create_dir(root.join("venv")).unwrap();
+        std::fs::write(root.join("venv/pyvenv.cfg"), "").unwrap();
+        // What a user has installed without an interpreter, beside much else.
+        std::fs::create_dir_all(root.join("keys/lib/python3.12/site-packages")).unwrap();
+        std::fs::write(root.join("keys/python-key"), "").unwrap();
+        program(&root.join("keys/tool"));
+        let believed = |program: &str, prefixes: &[&str]| {
+            let prefixes: Vec<_> = prefixes.iter().map(|prefix| root.join(prefix)).collect();
+            credible(Kind::Python, &root.join(program), &prefixes).is_ok()
+        };
+        assert!(believed("py/bin/python3.12", &["py", "venv", "/usr"]));
+        assert!(!believed("py/bin/python3.12", &["py", "keys"]));
+        assert!(!believed("keys/python-key", &[]) && !believed("keys/tool", &[]));
+        assert!(!believed("py/bin", &[]) && !believed("nothing/python3", &[]));
+        let powershell = |prefix: &str| holds_library(Kind::PowerShell, &root.join(prefix));
+        assert!(!powershell("py") && !powershell("keys"));
     }
 
     #[test]
