@@ -187,7 +187,8 @@ impl Place<'_> {
         let scratch = private_folder(tier, self.sandbox)?;
         let launch = self.launch(tier, scratch.as_ref().map_or(Path::new("/"), Temporary::path))?;
         let sinks = [sink(self.environ, &io::stdout())?, sink(self.environ, &io::stderr())?];
-        let pass = Pass { launch: &launch, sinks, timeout: self.exec.timeout, grace: GRACE, cgroups };
+        let (timeout, private) = (self.exec.timeout, scratch.as_ref().map(Temporary::path));
+        let pass = Pass { launch: &launch, sinks, timeout, grace: GRACE, cgroups, private };
         Ok(event_loop()?.block_on(passthrough::run(self.sandbox, pass)))
     }
 

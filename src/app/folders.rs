@@ -9,6 +9,7 @@ use crate::app::failure::{Failure, host};
 use crate::environ::Environ;
 use crate::id::RunId;
 use crate::sandbox::child::Sandbox;
+use crate::sandbox::discard::discard;
 
 /// A private folder for temporary files, removed with this value, or by the helpers when this process is killed.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         // Nobody could do anything about it.
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = discard(&self.0);
     }
 }
 

@@ -21,6 +21,7 @@ use crate::run::ended::{Ended, outcome_of, strongest, with_source};
 use crate::run::executor::{Job, Message, Tools};
 use crate::run::ladder::{Action, CANCEL_GRACE, Ladder};
 use crate::run::output::Output;
+use crate::run::scratch::Scratch;
 use crate::run::stop::{Stop, Urgency};
 use crate::run::warden::Warden;
 use crate::sandbox::cgroup::Group;
@@ -60,6 +61,8 @@ pub(super) struct Attempt<'a> {
     setup: Option<SetupError>,
     /// Processes that the helper had to kill after the program; absent until it says that nothing is left.
     outlived: Option<i32>,
+    /// Most memory that one of its processes had, in KiB.
+    largest: i32,
     /// When waiting for output ends, once everything is dead.
     drain_until: Option<Instant>,
 }
@@ -75,7 +78,8 @@ impl<'a> Attempt<'a> {
     /// Runs the job's program once.
     pub(super) async fn run(job: &'a Job, tools: &'a Tools, output: Output) -> (Ended, Output) {
         let began = clock::file_time();
-        let warden = match Warden::of(job.launch.confinement.as_ref(), tools.ground.cgroups()) {
+        let private = job.scratch.as_ref().map(Scratch::root);
+        let warden = match Warden::of(job.launch.confinement.as_ref(), tools.ground.cgroups(), private) {
             Ok(warden) => warden,
             Err(error) => return (Ended::not_started(with_source(&error)), output),
         };
@@ -110,6 +114,7 @@ impl<'a> Attempt<'a> {
             end: None,
             setup: None,
             outlived: None,
+            largest: 0,
             drain_until: None,
         };
         let ended = attempt.supervise().await;
@@ -187,7 +192,9 @@ impl<'a> Attempt<'a> {
                 Some(Status::Failed(error)) => self.setup = Some(error),
                 Some(Status::Exited { code }) => self.end = Some(End::Code(code)),
                 Some(Status::Signaled { signal }) => self.end = Some(End::Signal(signal)),
-                Some(Status::Swept { killed }) => self.outlived = Some(killed),
+                Some(Status::Swept { killed, largest }) => {
+                    (self.outlived, self.largest) = (Some(killed), largest);
+                }
                 Some(Status::Started { .. }) | None => {}
             }
             self.frame = rest.to_vec();
@@ -360,13 +367,15 @@ impl<'a> Attempt<'a> {
                 setup.call.remedy(setup.errno).map(|remedy| format!("; {remedy}")).unwrap_or_default();
             return (Outcome::SetupFailed, Some(format!("{setup}{remedy}")));
         }
-        if let Some((outcome, reason)) = &self.stopping {
-            return (*outcome, Some(reason.clone()));
-        }
-        let because = |how: String| match self.warden.post_mortem(private) {
+        let because = |how: String| match self.warden.post_mortem(private, self.largest) {
             Some(limit) => format!("{how}: {limit}"),
             None => how,
         };
+        match &self.stopping {
+            Some((Outcome::TimedOut, reason)) => return (Outcome::TimedOut, Some(because(reason.clone()))),
+            Some((outcome, reason)) => return (*outcome, Some(reason.clone())),
+            None => {}
+        }
         match (code, signal) {
             (Some(0), _) => (Outcome::Success, None),
             (Some(code), _) => (Outcome::Failure, Some(because(format!("exit code {code}")))),

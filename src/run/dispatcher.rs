@@ -30,6 +30,7 @@ use crate::run::state::{Place, State};
 use crate::run::stop::{Stopped, Stopper, Urgency, Why};
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
+use crate::sandbox::discard::discard;
 use crate::sandbox::layout::Layout;
 
 /// What a run needs of the host.
@@ -137,6 +138,9 @@ impl<'p> Dispatcher<'p, '_> {
                 }
             }
         }
+        // While there is still a helper that would do it if this process were killed.
+        let scratch = self.host.scratch.clone();
+        let _removed_again_at_the_end = tokio::task::spawn_blocking(move || discard(&scratch)).await;
         self.host.sandbox.stand_down();
         let stopped = self.stop_reason();
         let context = self.state.whole_context();

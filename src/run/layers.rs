@@ -98,10 +98,9 @@ fn limits(ground: &Confined) -> BTreeMap<String, String> {
         (false, true) => "rlimit",
         (false, false) => "watchdog",
     };
-    let scratch = apart.then_some(("scratch", "tmpfs"));
-    [("memory", memory), ("processes", processes), ("cpu", "rlimit")]
+    let scratch = if apart { "tmpfs" } else { "watchdog" };
+    [("memory", memory), ("processes", processes), ("cpu", "rlimit"), ("scratch", scratch)]
         .into_iter()
-        .chain(scratch)
         .map(|(limit, by)| (limit.to_owned(), by.to_owned()))
         .collect()
 }
@@ -127,7 +126,8 @@ fn degraded(plan: &SandboxPlan, ground: &Confined) -> Vec<String> {
         Ok(_) => {}
     }
     if ground.tier == Tier::Landlock {
-        missing.push("scratch: private folders lie on the host's disk, which alone limits them".to_owned());
+        missing
+            .push("scratch: private folders lie on the host's disk, and a watchdog samples them".to_owned());
     }
     if let Some(problem) = ground.cgroups.problem() {
         missing.push(format!("cgroup limits ({problem}): a watchdog samples instead"));

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
@@ -65,6 +66,8 @@ pub struct Pass<'a> {
     pub grace: Duration,
     /// The host's control groups.
     pub cgroups: &'a Cgroups,
+    /// Where its private folders lie on the host, if they do.
+    pub private: Option<&'a Path>,
 }
 
 /// Why there is nothing to say about the program.
@@ -91,7 +94,7 @@ pub enum PassError {
 pub async fn run(sandbox: &Sandbox, pass: Pass<'_>) -> Result<Passed, PassError> {
     // Before anything is started: a signal that comes meanwhile must not end this process.
     let signals = Signals::listen()?;
-    let warden = Warden::of(pass.launch.confinement.as_ref(), Some(pass.cgroups))?;
+    let warden = Warden::of(pass.launch.confinement.as_ref(), Some(pass.cgroups), pass.private)?;
     let mut child = sandbox.spawn_in(pass.launch, warden.group())?;
     let mut copies = Vec::with_capacity(pass.sinks.len());
     for (stream, sink) in [&mut child.stdout, &mut child.stderr].into_iter().zip(pass.sinks) {
@@ -121,7 +124,7 @@ pub async fn run(sandbox: &Sandbox, pass: Pass<'_>) -> Result<Passed, PassError>
     }
     let ended = result?;
     let failed = !matches!(ended, Ended::Exited(0) | Ended::TimedOut);
-    let found = || watch.warden.post_mortem(watch.child.private_files().as_ref());
+    let found = || watch.warden.post_mortem(watch.child.private_files().as_ref(), told.largest);
     let limit = told.exceeded.or_else(|| if failed { found() } else { None });
     Ok(Passed { ended, limit })
 }
@@ -181,6 +184,8 @@ struct Told {
     setup: Option<SetupError>,
     timed_out: bool,
     swept: bool,
+    /// Most memory that one of its processes had, in KiB.
+    largest: i32,
     exceeded: Option<String>,
 }
 
@@ -190,7 +195,10 @@ impl Told {
             Some(Status::Failed(error)) => self.setup = Some(error),
             Some(Status::Exited { code }) => self.end = Some(Ended::Exited(code)),
             Some(Status::Signaled { signal }) => self.end = Some(Ended::Signaled(signal)),
-            Some(Status::Swept { .. }) => self.swept = true,
+            Some(Status::Swept { largest, .. }) => {
+                self.swept = true;
+                self.largest = largest;
+            }
             Some(Status::Started { .. }) | None => {}
         }
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::sandbox::confinement::PrivateFile;
+use crate::sandbox::discard::discard;
 
 /// What is in it, as [`crate::sandbox::layout::Layout::of`] names it.
 const FOLDERS: [&str; 3] = ["home", "tmp", "files"];
@@ -45,12 +46,7 @@ impl Scratch {
     /// folders and links too, or take it away.
     pub(super) fn fill(&self, files: &[PrivateFile]) -> Result<(), ScratchError> {
         let failed = |path: PathBuf| move |source| ScratchError { path, source };
-        match fs::remove_dir_all(&self.root) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(self.root.clone())(error));
-            }
-            Ok(()) | Err(_) => {}
-        }
+        discard(&self.root).map_err(failed(self.root.clone()))?;
         for folder in [self.root.clone()].into_iter().chain(FOLDERS.map(|name| self.root.join(name))) {
             fs::DirBuilder::new().mode(0o700).create(&folder).map_err(failed(folder))?;
         }
@@ -64,7 +60,7 @@ impl Scratch {
 
     /// Removes everything. What cannot be removed is tried again with the run's private folder.
     pub(super) fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.root);
+        let _ = discard(&self.root);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::sandbox::landlock;
 use crate::sandbox::memory;
 use crate::sandbox::processes;
 use crate::sandbox::status::Status;
+use crate::sandbox::usage::largest_child;
 
 /// Whom a signal to everybody would reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Helper {
             }
         }
         let killed = self.sweep(say);
-        say(Status::Swept { killed });
+        say(Status::Swept { killed, largest: largest_child() });
     }
 
     /// Carries out the orders that have come. False when everything is to die.

@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{IoSliceMut, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::path::Path;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
@@ -21,11 +22,13 @@ use nix::sys::wait::WaitPidFlag;
 use nix::unistd::{chdir, getppid, setsid};
 
 use crate::sandbox::cgroup;
+use crate::sandbox::discard::discard;
 use crate::sandbox::first::{Ended, First};
 use crate::sandbox::helper::{Helper, Reach};
 use crate::sandbox::launched::Launched;
 use crate::sandbox::line;
 use crate::sandbox::memory;
+use crate::sandbox::namespaces::put;
 use crate::sandbox::payload::Landlocked;
 use crate::sandbox::processes;
 use crate::sandbox::ready::Ready;
@@ -34,6 +37,9 @@ use crate::sandbox::status::{Call, Proc, SetupError, Status};
 
 /// First argument of a process that is to be a helper. Tested before anything else in `main`.
 pub const ARGUMENT: &str = "__sandbox-init";
+
+/// Score of what the kernel is to end before anything else when the whole host is out of memory.
+const FIRST_TO_GO: &str = "1000";
 
 /// What the executor can ask of the helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +104,7 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
     if getppid().as_raw() != executor || processes::is_exiting(executor) {
         // It was killed, and cannot clean up any more. Nothing that could write to its folders is alive.
         for folder in args {
-            let _ = std::fs::remove_dir_all(folder);
+            let _ = discard(Path::new(&folder));
         }
         cgroup::clean_up();
     }
@@ -176,6 +182,8 @@ fn prepare() -> Result<SignalFd, SetupError> {
     chdir("/").map_err(failed(Call::ChangeDirectory))?;
     setsid().map_err(failed(Call::NewSession))?;
     prctl::set_child_subreaper(true).map_err(failed(Call::Subreaper))?;
+    // Handed down to all that is started from here. The file belongs to root once this process is protected from its user.
+    let _the_host_may_not_let_us = put("/proc/self/oom_score_adj", FIRST_TO_GO);
     prctl::set_dumpable(false).map_err(failed(Call::Subreaper))?;
     watch_signals().map_err(failed(Call::Signals))
 }
@@ -251,7 +259,7 @@ fn accompany(first: &First, control: &OwnedFd, signals: &SignalFd, say: &impl Fn
         Ended::NotStarted => ExitCode::FAILURE,
         Ended::Killed => {
             // The kernel has killed whatever was left, and does not say how much that was.
-            say(Status::Swept { killed: 0 });
+            say(Status::Swept { killed: 0, largest: 0 });
             ExitCode::SUCCESS
         }
     }

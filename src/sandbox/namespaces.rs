@@ -32,6 +32,7 @@ use crate::sandbox::payload::Landlocked;
 use crate::sandbox::privileges;
 use crate::sandbox::spec::{Confined, IdKind, Ids, Network};
 use crate::sandbox::status::{Call, Proc, SetupError, Status};
+use crate::sandbox::usage::largest_child;
 use crate::sandbox::world::{Devices, PAYLOAD, Stage};
 
 /// Name of the host that a payload sees.
@@ -213,7 +214,7 @@ impl Supervisor {
         while let Some(count) = self.reap(WaitPidFlag::empty(), say) {
             killed += count;
         }
-        say(Status::Swept { killed });
+        say(Status::Swept { killed, largest: largest_child() });
     }
 
     /// Carries out an order. False when everything is to die.

@@ -63,27 +63,46 @@ pub(crate) struct Stat {
     pub(crate) started_ticks: u64,
     /// Threads, the first one included.
     pub(crate) threads: u32,
+    /// Memory that is mapped, used or not, in bytes.
+    pub(crate) mapped: u64,
     /// Resident memory, in pages.
     pub(crate) resident: u64,
+    /// The thread that can be asked about memory and files.
+    pub(crate) speaker: i32,
 }
 
 impl Stat {
     fn read(pid: i32) -> Option<Self> {
-        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        let stat = Self::of_thread(pid)?;
+        if stat.state != 'Z' || stat.threads < 2 {
+            return Some(stat);
+        }
+        // The first thread has ended. What the kernel says in its name is then the end of a process that lives on in the
+        // others, without memory and without files.
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
+        let threads = threads.filter_map(|entry| Self::of_thread(entry.file_name().to_str()?.parse().ok()?));
+        let alive = threads.into_iter().find(|thread| !matches!(thread.state, 'Z' | 'X'));
+        let started_ticks = stat.started_ticks;
+        Some(alive.map_or(stat, |thread| Self { started_ticks, ..thread }))
+    }
+
+    fn of_thread(thread: i32) -> Option<Self> {
+        Self::parse(thread, &fs::read_to_string(format!("/proc/{thread}/stat")).ok()?)
     }
 
     /// The name stands in parentheses and may hold anything, so fields are counted after the last `)`.
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(speaker: i32, text: &str) -> Option<Self> {
         let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
         let state = fields.next()?.chars().next()?;
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
-        // Fields 9, 20, 22 and 24 of the file, counted from 1; the group is field 5.
+        // Fields 9, 20, 22, 23 and 24 of the file, counted from 1; the group is field 5.
         let flags = fields.nth(3)?.parse().ok()?;
         let threads = fields.nth(10)?.parse().ok()?;
         let started_ticks = fields.nth(1)?.parse().ok()?;
-        let resident = fields.nth(1)?.parse().ok()?;
-        Some(Self { state, parent, group, flags, started_ticks, threads, resident })
+        let mapped = fields.next()?.parse().ok()?;
+        let resident = fields.next()?.parse().ok()?;
+        Some(Self { state, parent, group, flags, started_ticks, threads, mapped, resident, speaker })
     }
 }
 
@@ -159,10 +178,10 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_and_blanks_does_not_shift_the_fields() {
         let stat =
-            Stat::parse("42 (a ) b) S 7 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 9000 1 2").unwrap();
+            Stat::parse(42, "42 (a ) b) S 7 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 9000 1 2").unwrap();
         assert_eq!((stat.state, stat.parent, stat.group, stat.started_ticks), ('S', 7, 41, 9000));
-        assert_eq!((stat.flags, stat.threads, stat.resident), (4_194_560, 3, 2));
-        assert!(Stat::parse("42 (x").is_none());
+        assert_eq!((stat.flags, stat.threads, stat.mapped, stat.resident), (4_194_560, 3, 1, 2));
+        assert!(Stat::parse(42, "42 (x").is_none());
     }
 
     #[test]

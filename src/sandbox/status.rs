@@ -255,6 +255,8 @@ pub enum Status {
     Swept {
         /// Processes that had outlived the payload and were killed.
         killed: i32,
+        /// Most memory that one of its processes had at a time, in KiB.
+        largest: i32,
     },
 }
 
@@ -267,7 +269,7 @@ impl Status {
             Self::Started { pid, proc } => (2, pid, proc as i32, SetupPath::NONE),
             Self::Exited { code } => (3, code, 0, SetupPath::NONE),
             Self::Signaled { signal } => (4, signal, 0, SetupPath::NONE),
-            Self::Swept { killed } => (5, killed, 0, SetupPath::NONE),
+            Self::Swept { killed, largest } => (5, killed, largest, SetupPath::NONE),
         };
         let mut frame = [0; FRAME];
         frame[0] = kind;
@@ -298,7 +300,7 @@ impl Status {
             }
             3 => Some(Self::Exited { code: first }),
             4 => Some(Self::Signaled { signal: first }),
-            5 => Some(Self::Swept { killed: first }),
+            5 => Some(Self::Swept { killed: first, largest: second }),
             _ => None,
         }
     }
@@ -416,7 +418,7 @@ mod tests {
                 Status::Started { pid: number, proc: Proc::Bound },
                 Status::Exited { code: number },
                 Status::Signaled { signal: number },
-                Status::Swept { killed: number },
+                Status::Swept { killed: number, largest: number },
             ] {
                 prop_assert_eq!(Status::decode(&status.encode()), Some(status));
             }

@@ -1,13 +1,16 @@
 //! What the processes of a child use together, and when that is too much: the watchdog of hosts without a cgroup.
 //!
-//! It samples, so what comes and goes between two looks is not seen, and a step can be above its limit for a moment. It
-//! must not know what is done about it.
+//! It samples, so what comes and goes between two looks is not seen, and a step can be above its limit for a moment. Nor is
+//! memory that no process maps or holds open, such as what waits in a socket. It must not know what is done about it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::manifest::fields::bytes;
 use crate::sandbox::memory::page_size;
@@ -17,13 +20,15 @@ use crate::sandbox::processes;
 pub const PERIOD: Duration = Duration::from_millis(100);
 
 /// Size of the blocks in which files are counted, whatever their file system uses.
-const BLOCK: u64 = 512;
+pub(crate) const BLOCK: u64 = 512;
 
 /// What everything below a helper uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Memory in bytes. Pages that processes share are counted once for each of them.
     pub rss: u64,
+    /// Memory that is mapped, used or not, in bytes.
+    pub mapped: u64,
     /// Processes and threads.
     pub processes: u32,
 }
@@ -35,6 +40,10 @@ pub enum Exceeded {
     Memory(u64),
     /// Of processes and threads.
     Processes(u32),
+    /// Of private space on the host, in bytes.
+    Space(u64),
+    /// Of files and folders in it.
+    Files(u64),
 }
 
 impl fmt::Display for Exceeded {
@@ -42,6 +51,8 @@ impl fmt::Display for Exceeded {
         match self {
             Self::Memory(limit) => write!(f, "memory limit of {} exceeded (watchdog)", bytes(*limit)),
             Self::Processes(limit) => write!(f, "limit of {limit} processes exceeded (watchdog)"),
+            Self::Space(limit) => write!(f, "private space of {} exceeded (watchdog)", bytes(*limit)),
+            Self::Files(limit) => write!(f, "private space for {limit} files exceeded (watchdog)"),
         }
     }
 }
@@ -56,17 +67,13 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Looks at everything below `helper` once. The helper and its like are not counted.
+    /// Whether `usage`, which was just seen below `helper`, is above a limit. The helper and its like are not counted.
     #[must_use]
-    pub fn look(&self, helper: i32) -> Option<Exceeded> {
-        if *self == Self::default() {
-            return None;
-        }
-        let usage = below(helper);
+    pub fn exceeded(&self, helper: i32, usage: Usage) -> Option<Exceeded> {
         match (self.processes, self.memory) {
             (Some(limit), _) if usage.processes > limit => Some(Exceeded::Processes(limit)),
             // The quick sum counts what is shared too often, and what is only held open not at all.
-            (_, Some(limit)) if memory_is_above(limit, helper, usage.rss) => Some(Exceeded::Memory(limit)),
+            (_, Some(limit)) if memory_is_above(limit, helper, usage) => Some(Exceeded::Memory(limit)),
             _ => None,
         }
     }
@@ -78,21 +85,28 @@ pub fn below(helper: i32) -> Usage {
     let page = page_size();
     processes::below(helper).into_iter().fold(Usage::default(), |sum, (_, stat)| Usage {
         rss: sum.rss.saturating_add(stat.resident.saturating_mul(page)),
+        mapped: sum.mapped.saturating_add(stat.mapped),
         processes: sum.processes.saturating_add(stat.threads),
     })
 }
 
 /// The long look, for when the quick one is above the limit: pages that are shared are shared out, pages of files do not
 /// count, since the kernel can drop them. What cannot be read counts as the quick look has it.
-fn memory_is_above(limit: u64, helper: i32, quick: u64) -> bool {
+fn memory_is_above(limit: u64, helper: i32, quick: Usage) -> bool {
     let tree = processes::below(helper);
-    let held = held_open(tree.iter().map(|(pid, _)| *pid));
-    if quick.saturating_add(held) <= limit {
+    let threads = || tree.iter().map(|(_, stat)| stat.speaker);
+    let mut held =
+        held_open(threads(), |target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"));
+    // Most programs do not even map as much as they may use.
+    if quick.mapped > limit {
+        held = held.saturating_add(nameless(threads()));
+    }
+    if quick.rss.saturating_add(held) <= limit {
         return false;
     }
     let (mut own, mut shared) = (0_u64, 0_u64);
-    for (pid, stat) in &tree {
-        match Share::read(*pid) {
+    for (_, stat) in &tree {
+        match Share::read(stat.speaker) {
             Some(share) => {
                 own = own.saturating_add(share.own);
                 shared = shared.saturating_add(share.shared);
@@ -104,17 +118,15 @@ fn memory_is_above(limit: u64, helper: i32, quick: u64) -> bool {
     own.saturating_add(shared.max(held)) > limit
 }
 
-/// Memory files (`memfd`) that the processes hold, in bytes, each once: what is written to one and not mapped is in no
-/// process's resident memory.
-fn held_open(pids: impl Iterator<Item = i32>) -> u64 {
+/// What processes hold open of what is `wanted` by its name, in bytes, each once; they are named by threads of theirs. A file in memory that
+/// is written to and not mapped is in no process's resident memory, and one that was removed is in no folder.
+pub(crate) fn held_open(threads: impl Iterator<Item = i32>, wanted: impl Fn(&Path) -> bool) -> u64 {
     let mut seen = BTreeSet::new();
     let mut held = 0_u64;
-    for pid in pids {
-        for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok) {
-            let is_memory = fs::read_link(entry.path())
-                .is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"));
+    for thread in threads {
+        for entry in fs::read_dir(format!("/proc/{thread}/fd")).into_iter().flatten().filter_map(Result::ok) {
             // Follows the descriptor to the file itself; nothing is opened.
-            if is_memory
+            if fs::read_link(entry.path()).is_ok_and(|target| wanted(&target))
                 && let Ok(file) = fs::metadata(entry.path())
                 && seen.insert((file.dev(), file.ino()))
             {
@@ -123,6 +135,37 @@ fn held_open(pids: impl Iterator<Item = i32>) -> u64 {
         }
     }
     held
+}
+
+/// Memory that is shared and has no name, in bytes, each piece once. A process can fill it and then let go of it piece by
+/// piece: it stays, and is in nobody's resident memory. How much of it is filled cannot be seen, so its whole length counts.
+fn nameless(threads: impl Iterator<Item = i32>) -> u64 {
+    let mut pieces = BTreeMap::new();
+    for thread in threads {
+        let maps = fs::read_to_string(format!("/proc/{thread}/maps")).unwrap_or_default();
+        for (piece, length) in maps.lines().filter_map(nameless_piece) {
+            let known = pieces.entry(piece).or_insert(0);
+            *known = length.max(*known);
+        }
+    }
+    pieces.into_values().fold(0, u64::saturating_add)
+}
+
+/// What a line of `/proc/PID/maps` says of such memory: where it is in which file, and its length.
+fn nameless_piece(line: &str) -> Option<((String, String), u64)> {
+    let rest = line.strip_suffix("/dev/zero (deleted)")?;
+    let mut fields = rest.split_ascii_whitespace();
+    let (from, to) = fields.next()?.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    let length = number(to)?.saturating_sub(number(from)?);
+    let (_rights, offset, _device, file) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    Some(((file.to_owned(), offset.to_owned()), length))
+}
+
+/// Most memory that a child of this process, or one below it, had at a time, in KiB. Of those that have been waited for.
+pub(crate) fn largest_child() -> i32 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN);
+    usage.map_or(0, |usage| i32::try_from(usage.max_rss()).unwrap_or(i32::MAX))
 }
 
 /// Memory of one process, in bytes, with its part of what others share with it.
@@ -173,7 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn a_watchdog_without_limits_looks_at_nothing() {
-        assert_eq!(Watchdog::default().look(1), None);
+    fn shared_memory_without_a_name_is_told_from_files() {
+        let maps = "7f0000000000-7f0000400000 rw-s 00001000 00:01 77 /dev/zero (deleted)";
+        let place = ("77".to_owned(), "00001000".to_owned());
+        assert_eq!(nameless_piece(maps), Some((place, 4 << 20)));
+        for other in [
+            "7f0000000000-7f0000400000 rw-s 00000000 00:01 78 /memfd:x (deleted)",
+            "7f0000000000-7f0000400000 rw-p 00000000 00:00 0",
+            "nonsense /dev/zero (deleted)",
+        ] {
+            assert_eq!(nameless_piece(other), None);
+        }
+    }
+
+    #[test]
+    fn a_watchdog_without_limits_minds_nothing() {
+        let usage = Usage { rss: u64::MAX, mapped: u64::MAX, processes: u32::MAX };
+        assert_eq!(Watchdog::default().exceeded(i32::MAX, usage), None);
     }
 }

@@ -19,6 +19,7 @@ const PATCHES: &str = "/repos/*/*/check-runs/*";
 struct Stage {
     fake: Fake,
     repo: Repo,
+    temporary: tempfile::TempDir,
 }
 
 impl Stage {
@@ -29,7 +30,7 @@ impl Stage {
     fn on(fake: Fake, steps: &str) -> Self {
         let repo = Repo::with_steps(steps);
         repo.commit();
-        Self { fake, repo }
+        Self { fake, repo, temporary: tempfile::tempdir().unwrap() }
     }
 
     fn program(&self, args: &[&str]) -> std::process::Command {
@@ -38,8 +39,15 @@ impl Stage {
             .env("GITHUB_API_URL", self.fake.url())
             .env("GITHUB_REPOSITORY", "acme/widgets")
             .env("RUNGATE_APP_ID", self.fake.world().app().id.to_string())
-            .env("RUNGATE_APP_PRIVATE_KEY", APP_KEY);
+            .env("RUNGATE_APP_PRIVATE_KEY", APP_KEY)
+            .env("TMPDIR", self.temporary.path());
         program
+    }
+
+    /// What is left of runs that are over, killed or not.
+    fn assert_no_folder_is_left(&self) {
+        let left: Vec<_> = std::fs::read_dir(self.temporary.path()).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
     }
 
     fn ran(&self, args: &[&str]) -> Ran {
@@ -174,6 +182,7 @@ fn a_delivery_that_was_killed_is_resumed_from_wherever_it_stood() {
                 wait_until("the request", || patches() == nth);
                 signal(&child, Signal::SIGKILL);
                 child.wait().unwrap();
+                stage.assert_no_folder_is_left();
                 stage.fake.world().faults.clear();
                 let folder = stage.repo.run_folder();
                 let ran = stage.ran(&["publish", folder.to_str().unwrap()]);
@@ -339,7 +348,7 @@ fn a_thousand_findings_take_twenty_requests_and_a_few() {
         "version: 1\ncommands:\n  c:\n    report: {{max-annotations: 1000}}\n    steps:\n      {steps}\n"
     ));
     repo.commit();
-    let stage = Stage { fake, repo };
+    let stage = Stage { fake, repo, temporary: tempfile::tempdir().unwrap() };
     let ran = stage.ran(&["run", "c", "--check-run", "on"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert_eq!(stage.only()["output"]["annotations_count"], 1000);
@@ -427,7 +436,7 @@ fn with_gates(run: &str) -> Stage {
          error}}\n      - {{id: strict, fail-on: warning}}\n    steps:\n      - {{id: a, shell: sh, run: '{run}'}}\n"
     ));
     repo.commit();
-    Stage { fake: Fake::start(), repo }
+    Stage { fake: Fake::start(), repo, temporary: tempfile::tempdir().unwrap() }
 }
 
 #[test]

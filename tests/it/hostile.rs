@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rungate::sandbox::processes;
 
-use crate::place::{Place, User, assert_confined, assert_nothing_is_left, wait};
+use crate::place::{Place, User, assert_confined, assert_nothing_is_left, output, wait};
 
 const TIERS: [&str; 2] = ["namespaces", "landlock"];
 
@@ -165,6 +165,39 @@ if os.fork() == 0:
 print('done')
 ";
     everywhere(&[], program, |_, code, out, err| assert_eq!((code, out), (Some(0), "done\n"), "{err}"));
+}
+
+#[test]
+fn private_space_on_the_host_is_watched_and_removed_whatever_is_in_it() {
+    let locked = "import os\nos.makedirs(t + '/a/b')\nos.chmod(t + '/a/b', 0)\nos.chmod(t + '/a', 0)\nos.chmod(os.environ['HOME'], 0)";
+    let deep = "import os\nos.chdir(t)\nfor turn in range(1500):\n  os.mkdir('d')\n  os.chdir('d')";
+    let full = "import os, time\nf = open(t + '/f', 'wb', 0)\nos.unlink(t + '/f')\nfor turn in range(80): f.write(bytes(1 << 20))\ntime.sleep(50)";
+    let many = "import time\nfor turn in range(5000): open(t + '/%d' % turn, 'w').close()\ntime.sleep(50)";
+    let named = "private space of 64MiB exceeded (watchdog)";
+    let programs = [
+        (locked, None),
+        (deep, None),
+        (full, Some(named)),
+        (many, Some("private space for 4096 files exceeded (watchdog)")),
+    ];
+    for user in [User::Ordinary, User::Root] {
+        if !user.is_possible() {
+            continue;
+        }
+        for (program, expected) in programs {
+            let place = Place::new(user);
+            fs::create_dir(place.at("temporary")).unwrap();
+            place.hand_over();
+            let program = format!("t = __import__('os').environ['TMPDIR']\n{program}");
+            let options = ["--tier", "landlock", "--scratch", "64MiB", "--timeout", "60s"];
+            let mut command = place.exec(&options, &["/usr/bin/python3", "-c", &program]);
+            command.env("TMPDIR", place.at("temporary"));
+            let (code, _, err) = output(command);
+            assert_eq!(code, Some(if expected.is_some() { 137 } else { 0 }), "{program}\n{err}");
+            assert!(err.contains(expected.unwrap_or_default()), "{err}");
+            assert_eq!(fs::read_dir(place.at("temporary")).unwrap().count(), 0, "{user:?}: {program}");
+        }
+    }
 }
 
 /// Whom a round kills.

@@ -88,7 +88,7 @@ fn a_program_runs_in_a_fresh_world() {
             [
                 Status::Started { proc: Proc::Fresh, .. },
                 Status::Exited { code: 3 },
-                Status::Swept { killed: 0 }
+                Status::Swept { killed: 0, .. }
             ]
         ),
         "{statuses:?}"
@@ -340,7 +340,10 @@ fn an_order_to_kill_ends_everything_and_says_how_much_that_was() {
         child.order(rungate::sandbox::init::Order::Kill);
         let (statuses, _) = collect(child);
         assert!(statuses.contains(&Status::Signaled { signal: 9 }), "{statuses:?}");
-        assert!(matches!(statuses.last(), Some(Status::Swept { killed }) if *killed >= 3), "{statuses:?}");
+        assert!(
+            matches!(statuses.last(), Some(Status::Swept { killed, .. }) if *killed >= 3),
+            "{statuses:?}"
+        );
         assert!(!tree.iter().any(|&pid| is_alive(pid)));
     }
 }
@@ -432,7 +435,7 @@ fn without_namespaces_the_same_things_are_out_of_reach() {
     assert!(!out.contains("token") && !out.contains("root:"), "{out}");
     assert_eq!(out.matches("ermission denied").count(), 4, "{out}");
     assert!(
-        matches!(statuses[..], [_, Status::Exited { code: 0 }, Status::Swept { killed: 0 }]),
+        matches!(statuses[..], [_, Status::Exited { code: 0 }, Status::Swept { killed: 0, .. }]),
         "{statuses:?}"
     );
 }
