@@ -20,7 +20,7 @@ use crate::record::{Outcome, Skip, StepRecord, Tests};
 use crate::redact::Registry;
 use crate::run::confine::Ground;
 use crate::run::decide::{self, Decision};
-use crate::run::executor::{Done, Job, Message, Tools, execute};
+use crate::run::executor::{Done, Job, Message, Tools, execute, wind_up};
 use crate::run::file_commands::Handover;
 use crate::run::findings::{self, Finisher, Kept, Spool};
 use crate::run::job::{self, PrepareError, Surroundings};
@@ -30,7 +30,6 @@ use crate::run::state::{Place, State};
 use crate::run::stop::{Stopped, Stopper, Urgency, Why};
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
-use crate::sandbox::discard::discard;
 use crate::sandbox::layout::Layout;
 
 /// What a run needs of the host.
@@ -138,10 +137,7 @@ impl<'p> Dispatcher<'p, '_> {
                 }
             }
         }
-        // While there is still a helper that would do it if this process were killed.
-        let scratch = self.host.scratch.clone();
-        let _removed_again_at_the_end = tokio::task::spawn_blocking(move || discard(&scratch)).await;
-        self.host.sandbox.stand_down();
+        wind_up(&self.host.sandbox, &self.host.scratch).await;
         let stopped = self.stop_reason();
         let context = self.state.whole_context();
         let steps = self.state.places.into_iter().filter_map(|place| match place {

@@ -1,6 +1,6 @@
 //! One step from its turn to its end: attempts, pauses between them, and what is read after the last one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use crate::run::log::Log;
 use crate::run::output::Output;
 use crate::run::reports;
 use crate::run::scratch::Scratch;
-use crate::run::stop::{Stopped, Urgency};
+use crate::run::stop::{Patience, Stopped, Urgency};
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::launch::Launch;
 use crate::workspace::files::Beneath;
@@ -121,6 +121,22 @@ pub(super) async fn execute(job: Job, tools: Tools) {
     }
 }
 
+/// When no step is left: removes the private folder of the run while there is still a helper that would do it if this
+/// process were killed, and lets go of that helper.
+pub(super) async fn wind_up(sandbox: &Sandbox, private: &Path) {
+    let scratch = Scratch::at(private.to_owned());
+    aside(move || scratch.remove()).await;
+    sandbox.stand_down();
+}
+
+/// Does `work` where it holds nobody up: what it looks at was left by a script, and may be as large as that liked.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
 struct Executor {
     job: Job,
     tools: Tools,
@@ -138,7 +154,12 @@ impl Executor {
             let (ended, output) = self.attempt(log).await;
             let again = attempt < self.job.retry.attempts && self.worth_retrying(&ended);
             if !again {
-                return self.conclude(attempt, ended, output);
+                // Reports are as long as their authors like, and nobody is to wait for them who has not asked for any.
+                return if self.job.sources.is_empty() {
+                    self.conclude(attempt, ended, output)
+                } else {
+                    aside(move || self.conclude(attempt, ended, output)).await
+                };
             }
             let reason = ended.reason.clone().unwrap_or_default();
             log = output.log;
@@ -162,7 +183,7 @@ impl Executor {
     async fn attempt(&mut self, log: Log) -> (Ended, Output) {
         let spool = Spool::new(&self.tools.registry);
         let (parser, ready) = match reports::line_parser(&self.job.sources, &self.job.workspace) {
-            Ok(parser) => (parser, self.ready()),
+            Ok(parser) => (parser, self.ready().await),
             Err(problem) => (LineParser::default(), Err(Ended::refused(problem))),
         };
         let mut output = Output::new(&self.tools.registry, parser, log, spool);
@@ -177,14 +198,16 @@ impl Executor {
     }
 
     /// Makes the private files anew, and checks that the script is the one that was planned.
-    fn ready(&self) -> Result<(), Ended> {
-        if let Some(scratch) = &self.job.scratch {
-            scratch
-                .fill(&self.job.launch.private)
-                .map_err(|error| Ended::not_started(with_source(&error)))?;
+    async fn ready(&self) -> Result<(), Ended> {
+        if let Some(scratch) = self.job.scratch.clone() {
+            let private = self.job.launch.private.clone();
+            let filled = aside(move || scratch.fill(&private)).await;
+            filled.map_err(|error| Ended::not_started(with_source(&error)))?;
         }
-        let Some((path, planned)) = &self.job.pinned else { return Ok(()) };
-        reports::verify_script(&self.job.workspace, path, *planned).map_err(Ended::refused)
+        let Some((path, planned)) = self.job.pinned.clone() else { return Ok(()) };
+        let (workspace, run) = (self.job.workspace.clone(), self.tools.run.clone());
+        let verify = move || reports::verify_script(&workspace, &path, planned, &Patience::new(run));
+        aside(verify).await.map_err(Ended::refused)
     }
 
     fn worth_retrying(&self, ended: &Ended) -> bool {
@@ -228,8 +251,10 @@ impl Executor {
                 }
                 Err(_) => {}
             }
-            reports::read_files(&self.job, ended.began, &mut output.spool);
-            reports::read_streams(&self.job, std::mem::take(&mut output.captures), &mut output.spool);
+            let (captures, spool) = (std::mem::take(&mut output.captures), &mut output.spool);
+            let patience = Patience::new(self.tools.run.clone());
+            reports::read_files(&self.job, ended.began, &patience, spool);
+            reports::read_streams(&self.job, captures, &patience, spool);
         }
         let failed = matches!(ended.outcome, Outcome::Failure | Outcome::TimedOut | Outcome::SetupFailed);
         if failed && output.spool.counts.total() == 0 {

@@ -1,7 +1,7 @@
 //! Files around a step: the script as it was planned, reports that the step wrote, its summary.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read, Take};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -19,6 +19,7 @@ use crate::run::capture::Captures;
 use crate::run::ended::with_source;
 use crate::run::executor::Job;
 use crate::run::findings::Spool;
+use crate::run::stop::Patience;
 use crate::workspace::files::{self, Beneath};
 
 /// Largest step summary that is kept, as GitHub has it.
@@ -31,10 +32,16 @@ const MAX_FILES: usize = 10_000;
 const MAX_BROKEN: usize = 100;
 
 /// Checks that the script at `path` is the one that was planned.
-pub(super) fn verify_script(workspace: &Path, path: &RepoPath, planned: Sha256) -> Result<(), String> {
+pub(super) fn verify_script(
+    workspace: &Path,
+    path: &RepoPath,
+    planned: Sha256,
+    patience: &Patience,
+) -> Result<(), String> {
     let opened = Beneath::open(workspace).and_then(|root| root.file(path.as_str()));
     let file = opened.map_err(|problem| format!("script {path} {problem}"))?;
-    let found = Sha256::of_reader(file).map_err(|error| format!("script {path} cannot be read: {error}"))?;
+    let found = Sha256::of_reader(patience.reader(file));
+    let found = found.map_err(|error| format!("script {path} cannot be read: {error}"))?;
     if found == planned {
         Ok(())
     } else {
@@ -43,16 +50,16 @@ pub(super) fn verify_script(workspace: &Path, path: &RepoPath, planned: Sha256) 
 }
 
 /// Reads the report files of `job` into `spool`.
-pub(super) fn read_files(job: &Job, began: SystemTime, spool: &mut Spool) {
+pub(super) fn read_files(job: &Job, began: SystemTime, patience: &Patience, spool: &mut Spool) {
     for source in &job.sources {
         if let SourcePlace::Files(glob) = &source.from {
-            read_source(job, source, glob, began, spool);
+            read_source(job, source, glob, (began, patience), spool);
         }
     }
 }
 
 /// Reads the documents that the step wrote to its streams into `spool`.
-pub(super) fn read_streams(job: &Job, captures: Captures, spool: &mut Spool) {
+pub(super) fn read_streams(job: &Job, captures: Captures, patience: &Patience, spool: &mut Spool) {
     for (index, kept) in captures.finish() {
         let source = &job.sources[index];
         let name = match source.from {
@@ -61,7 +68,7 @@ pub(super) fn read_streams(job: &Job, captures: Captures, spool: &mut Spool) {
             SourcePlace::Both | SourcePlace::Files(_) => "in the output",
         };
         match kept {
-            Ok(Some(file)) => parse_file(source, &job.workspace, name, file, spool),
+            Ok(Some(file)) => parse_file(source, &job.workspace, name, patience.reader(file), spool),
             Ok(None) => {
                 report(
                     spool,
@@ -78,7 +85,13 @@ pub(super) fn read_streams(job: &Job, captures: Captures, spool: &mut Spool) {
     }
 }
 
-fn read_source(job: &Job, source: &PlannedSource, glob: &str, began: SystemTime, spool: &mut Spool) {
+fn read_source(
+    job: &Job,
+    source: &PlannedSource,
+    glob: &str,
+    (began, patience): (SystemTime, &Patience),
+    spool: &mut Spool,
+) {
     let found = match files::matching(&job.workspace, glob, MAX_FILES) {
         Ok(found) => found,
         Err(problem) => {
@@ -94,10 +107,15 @@ fn read_source(job: &Job, source: &PlannedSource, glob: &str, began: SystemTime,
     let mut read = 0;
     let mut stale = 0;
     for path in found {
+        if patience.is_over() {
+            let problem = "cannot be read: the run was stopped";
+            report(spool, OnMissing::Error, "report-unreadable", format!("report {path} {problem}"));
+            return;
+        }
         match open_fresh(&job.workspace, &path, began, job.report_limit) {
             Ok(Some(file)) => {
                 read += 1;
-                parse_file(source, &job.workspace, &path, file, spool);
+                parse_file(source, &job.workspace, &path, patience.reader(file), spool);
             }
             Ok(None) => stale += 1,
             Err(problem) => {
@@ -117,7 +135,12 @@ fn read_source(job: &Job, source: &PlannedSource, glob: &str, began: SystemTime,
 }
 
 /// Opens a report, unless it is older than the step: then an earlier run left it there.
-fn open_fresh(workspace: &Path, path: &str, began: SystemTime, limit: u64) -> Result<Option<File>, String> {
+fn open_fresh(
+    workspace: &Path,
+    path: &str,
+    began: SystemTime,
+    limit: u64,
+) -> Result<Option<Take<File>>, String> {
     let root = Beneath::open(workspace).map_err(|problem| problem.to_string())?;
     let file = root.file(path).map_err(|problem| problem.to_string())?;
     let metadata = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
@@ -127,10 +150,11 @@ fn open_fresh(workspace: &Path, path: &str, began: SystemTime, limit: u64) -> Re
     let modified = metadata.modified().map_err(|error| format!("cannot be dated: {error}"))?;
     // The kernel dates files by a coarse clock that may lie a tick (at most 10 ms) behind.
     let tick = std::time::Duration::from_millis(10);
-    Ok((modified + tick >= began).then_some(file))
+    // What a step beside this one appends meanwhile is no part of it, and might have no end.
+    Ok((modified + tick >= began).then(|| file.take(metadata.len())))
 }
 
-fn parse_file(source: &PlannedSource, workspace: &Path, path: &str, file: File, spool: &mut Spool) {
+fn parse_file(source: &PlannedSource, workspace: &Path, path: &str, file: impl Read, spool: &mut Spool) {
     let format = match line_format(source) {
         Ok(format) => format,
         Err(problem) => return report(spool, OnMissing::Error, "matcher-broken", problem),
@@ -229,6 +253,7 @@ pub(super) fn keep_summary(files: &Beneath, record: &Path, registry: &Registry) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::stop::Stopper;
     use std::time::Duration;
 
     #[test]
@@ -237,12 +262,15 @@ mod tests {
         let path: RepoPath = "s.sh".parse().unwrap();
         std::fs::write(workspace.path().join("s.sh"), "true\n").unwrap();
         let planned = Sha256::of(b"true\n");
-        assert_eq!(verify_script(workspace.path(), &path, planned), Ok(()));
+        let patience = Patience::new(Stopper::new().1);
+        assert_eq!(verify_script(workspace.path(), &path, planned, &patience), Ok(()));
         std::fs::write(workspace.path().join("s.sh"), "false\n").unwrap();
-        assert!(verify_script(workspace.path(), &path, planned).unwrap_err().contains("was changed"));
+        assert!(
+            verify_script(workspace.path(), &path, planned, &patience).unwrap_err().contains("was changed")
+        );
         std::fs::remove_file(workspace.path().join("s.sh")).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", workspace.path().join("s.sh")).unwrap();
-        assert!(verify_script(workspace.path(), &path, planned).is_err());
+        assert!(verify_script(workspace.path(), &path, planned, &patience).is_err());
     }
 
     #[test]

@@ -267,6 +267,31 @@ fn a_cancelled_run_ends_soon_with_130_and_a_record() {
 }
 
 #[test]
+fn a_report_without_end_holds_up_neither_the_clock_nor_a_signal() {
+    // Reading seven GiB of nothing takes longer than anybody here waits.
+    let repo = Repo::with_steps(
+        "- {id: a, needs: [], shell: sh, run: 'truncate -s 7G out/report', sandbox: {write: [out]}, findings: [{parser: errorformat, from: out/report, errorformat: ['%f:%l: %m']}]}\n\
+         - {id: b, needs: [], shell: sh, run: sleep 1000, timeout-minutes: 0.02}",
+    );
+    let mut child = repo.program(&["run", "c"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let told = |what| {
+        let path = repo.run_folder().join("events.jsonl");
+        std::fs::read_to_string(path).is_ok_and(|events| events.contains(what))
+    };
+    wait_until("the run folder", || {
+        repo.path().join(".rungate/runs").read_dir().is_ok_and(|mut runs| runs.next().is_some())
+    });
+    wait_until("the timeout", || told("timed out after 1.2s"));
+    let start = Instant::now();
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let record = std::fs::read_to_string(repo.run_folder().join("record.json")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(step(&record, "b")["outcome"], "timed_out");
+}
+
+#[test]
 fn a_killed_run_leaves_no_child_alive() {
     let (marked, repo) = marked(
         "- {id: a, shell: sh, sandbox: {write: [out]}, run: 'trap \"\" INT TERM HUP; (setsid sh -c \"touch out/daemon; exec sleep MARK\" &); touch out/script; sleep MARK'}",
