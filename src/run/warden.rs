@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::clock::readable;
 use crate::manifest::fields::bytes;
-use crate::sandbox::cgroup::{CgroupError, Cgroups, Controller, Group, GroupLimits};
+use crate::sandbox::cgroup::{CgroupError, Cgroups, Group, GroupLimits};
 use crate::sandbox::confinement::{Confinement, KernelLimits, Tier};
 use crate::sandbox::space::Space;
 use crate::sandbox::usage::{self, Exceeded, PERIOD, Watchdog};
@@ -48,11 +48,11 @@ impl Warden {
         let limits = confinement.limits;
         let group =
             cgroups.create(GroupLimits { memory: Some(limits.memory), processes: Some(limits.processes) })?;
-        let holds = |controller| group.is_some() && cgroups.controllers().contains(&controller);
+        let held = group.as_ref().map(Group::limits).unwrap_or_default();
         let watchdog = Watchdog {
-            memory: (!holds(Controller::Memory)).then_some(limits.memory),
+            memory: held.memory.is_none().then_some(limits.memory),
             // In a namespace of its own the kernel counts the child's processes by themselves.
-            processes: (!holds(Controller::Pids) && confinement.tier == Tier::Landlock)
+            processes: (held.processes.is_none() && confinement.tier == Tier::Landlock)
                 .then_some(limits.processes),
         };
         let space = private

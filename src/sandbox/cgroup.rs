@@ -72,7 +72,7 @@ pub struct Cgroups {
     owner: String,
 }
 
-/// Limits of a group. Each is set where the host has its controller.
+/// Limits of a group. Of those that are asked for, the ones whose controller the host has are set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupLimits {
     /// Bytes of memory, page cache included; swap is not used.
@@ -144,19 +144,20 @@ impl Cgroups {
         let Some(base) = &self.base else { return Ok(None) };
         let path = base.join(format!("{}{}", self.owner, NEXT.fetch_add(1, Ordering::Relaxed)));
         fs::create_dir(&path).map_err(|source| CgroupError { what: "create", path: path.clone(), source })?;
-        let group = Group { path };
-        if self.controllers.contains(&Controller::Memory)
-            && let Some(memory) = limits.memory
-        {
+        let has = |controller| self.controllers.contains(&controller);
+        let limits = GroupLimits {
+            memory: limits.memory.filter(|_| has(Controller::Memory)),
+            processes: limits.processes.filter(|_| has(Controller::Pids)),
+        };
+        let group = Group { path, limits };
+        if let Some(memory) = limits.memory {
             group.set("memory.max", &memory.to_string())?;
             // All of it dies together: half a build that goes on is worse than none.
             group.set("memory.oom.group", "1")?;
             // Absent on a host without swap accounting, where the limit is then for memory alone.
             let _ = group.set("memory.swap.max", "0");
         }
-        if self.controllers.contains(&Controller::Pids)
-            && let Some(processes) = limits.processes
-        {
+        if let Some(processes) = limits.processes {
             group.set("pids.max", &processes.to_string())?;
         }
         Ok(Some(group))
@@ -168,7 +169,7 @@ impl Cgroups {
         let Some(base) = &self.base else { return 0 };
         let entries = fs::read_dir(base).into_iter().flatten().filter_map(Result::ok);
         let stale = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_stale));
-        stale.map(|entry| Group { path: entry.path() }.close()).count()
+        stale.map(|entry| Group::at(entry.path()).close()).count()
     }
 }
 
@@ -178,7 +179,7 @@ pub fn end_stale(path: &Path) -> bool {
     let is_ours = path.file_name().and_then(|name| name.to_str()).is_some_and(is_stale);
     let is_group = is_ours && path.is_absolute() && path.join("cgroup.procs").is_file();
     if is_group {
-        Group { path: path.to_owned() }.close();
+        Group::at(path.to_owned()).close();
     }
     is_group
 }
@@ -187,9 +188,21 @@ pub fn end_stale(path: &Path) -> bool {
 #[derive(Debug)]
 pub struct Group {
     path: PathBuf,
+    limits: GroupLimits,
 }
 
 impl Group {
+    /// One that somebody else has made.
+    fn at(path: PathBuf) -> Self {
+        Self { path, limits: GroupLimits::default() }
+    }
+
+    /// The limits that it holds.
+    #[must_use]
+    pub const fn limits(&self) -> GroupLimits {
+        self.limits
+    }
+
     /// Its folder.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -143,7 +143,11 @@ impl Sandbox {
         let ready = self.take_ready();
         // The helper gets going while the rest is done here.
         let ready = if ready.is_none() { Some(self.start_helper()?) } else { ready };
-        let spec = sealed(&self.compile(launch)?.encode())?;
+        let mut spec = self.compile(launch)?;
+        if let (Some(confined), Some(group)) = (&mut spec.confined, group) {
+            confined.leave_to(group.limits());
+        }
+        let spec = sealed(&spec.encode())?;
         let group = group.map(Group::open).transpose()?;
         // One that has died while it waited is no reason to fail: another one is started.
         if let Some(ready) = ready

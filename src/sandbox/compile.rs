@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use crate::manifest::model;
+use crate::sandbox::cgroup::GroupLimits;
 use crate::sandbox::confinement::{Confinement, KernelLimits, PrivateFile, Tier, View};
 use crate::sandbox::host::{Ground, Host};
 use crate::sandbox::landlock::{Access, PathRule, TCP, UnixSockets};
@@ -120,6 +121,18 @@ fn limits(limits: &KernelLimits, tier: Tier) -> Vec<(Limit, u64)> {
         list.push((Limit::Processes, limits.processes.into()));
     }
     list
+}
+
+impl Confined {
+    /// Takes away what limits each process or the user by the same numbers as a group limits all processes together. They
+    /// would be reached first, and nobody is told which limit it was that refused.
+    pub(crate) fn leave_to(&mut self, group: GroupLimits) {
+        self.limits.retain(|(limit, _)| match limit {
+            Limit::Data => group.memory.is_none(),
+            Limit::Processes => group.processes.is_none(),
+            Limit::Core | Limit::Files | Limit::LockedMemory | Limit::MessageQueues | Limit::Cpu => true,
+        });
+    }
 }
 
 /// A place that the payload cannot see, unless somebody shared it.

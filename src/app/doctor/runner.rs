@@ -1,5 +1,6 @@
 //! The runner that calls: as whom it runs, and how its unit ends what it started.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
@@ -21,7 +22,7 @@ pub(super) fn checks(_patient: Patient<'_>) -> Vec<Check> {
     }
     for unit in units {
         let name = unit.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        checks.push(match std::fs::read_to_string(&unit) {
+        checks.push(match text_of(&unit) {
             Ok(text) => of_unit(&name, &text),
             Err(error) => Check {
                 id: "runner-unit",
@@ -60,6 +61,22 @@ fn units(folder: &Path) -> Vec<PathBuf> {
     units
 }
 
+/// A unit's text with those of its drop-ins, in the order in which systemd reads them.
+fn text_of(unit: &Path) -> io::Result<String> {
+    let mut text = std::fs::read_to_string(unit)?;
+    let mut folder = unit.as_os_str().to_owned();
+    folder.push(".d");
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut parts: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    parts.retain(|part| part.extension().is_some_and(|kind| kind == "conf"));
+    parts.sort();
+    for part in parts {
+        text.push('\n');
+        text.push_str(&std::fs::read_to_string(part)?);
+    }
+    Ok(text)
+}
+
 /// What a unit's text says, as far as it matters here.
 fn of_unit(name: &str, text: &str) -> Check {
     let says = |key: &str| {
@@ -83,10 +100,27 @@ fn of_unit(name: &str, text: &str) -> Check {
             state: State::Lacking,
             found: format!("{name} hands no control group over"),
             cause: Some("memory and processes of a step are then limited one process at a time".to_owned()),
-            remedies: vec![format!("systemctl edit {name}, and write `Delegate=yes` below [Service]")],
+            remedies: vec![delegation(name)],
+        };
+    }
+    if says("DelegateSubgroup").is_none_or(|group| group.is_empty()) {
+        return Check {
+            id: "runner-unit",
+            state: State::Lacking,
+            found: format!("{name} hands a control group over, and the runner sits in it"),
+            cause: Some("the kernel then lets no control group below it limit anything".to_owned()),
+            remedies: vec![delegation(name)],
         };
     }
     Check::good("runner-unit", format!("{name}, as {}", says("User").unwrap_or_default()))
+}
+
+/// What gives rungate control groups below that of the unit.
+fn delegation(name: &str) -> String {
+    format!(
+        "systemctl edit {name}, write `Delegate=cpu memory pids` and `DelegateSubgroup=runner` below [Service] (systemd 254 \
+         or newer), and restart it"
+    )
 }
 
 #[cfg(test)]
@@ -99,11 +133,30 @@ mod tests {
             let check = of_unit("actions.runner.acme.one.service", text);
             (check.state, check.found)
         };
-        assert_eq!(found("[Service]\nUser=runner\nDelegate=yes\n").0, State::Good);
+        let delegated = "[Service]\nUser=runner\nDelegate=yes\n";
+        assert_eq!(found(&format!("{delegated}DelegateSubgroup=runner\n")).0, State::Good);
+        assert!(found(delegated).1.ends_with("and the runner sits in it"));
         assert!(found("[Service]\nExecStart=/x\n").1.ends_with("runs as root"));
         assert!(found("[Service]\nUser=runner\nUser=root\n").1.ends_with("runs as root"));
         assert!(found("[Service]\nUser=runner\n").1.ends_with("hands no control group over"));
         assert!(found("[Service]\nUser=runner\nDelegate=no\n").1.ends_with("hands no control group over"));
+    }
+
+    #[test]
+    fn drop_ins_are_part_of_a_unit() {
+        let folder = tempfile::tempdir().unwrap();
+        let unit = folder.path().join("a.service");
+        std::fs::write(&unit, "[Service]\nUser=root\nDelegate=no").unwrap();
+        std::fs::create_dir(folder.path().join("a.service.d")).unwrap();
+        for (name, text) in
+            [("b.conf", "[Service]\nUser=two"), ("a.conf", "[Service]\nUser=one"), ("c.txt", "User=three")]
+        {
+            std::fs::write(folder.path().join("a.service.d").join(name), text).unwrap();
+        }
+        assert_eq!(
+            text_of(&unit).unwrap(),
+            "[Service]\nUser=root\nDelegate=no\n[Service]\nUser=one\n[Service]\nUser=two"
+        );
     }
 
     #[test]

@@ -113,8 +113,9 @@ pub(super) fn look(root: &Path) -> Found {
         Err(problem) => return Found::nothing(problem),
     };
     // The parent comes first: with a sub-group for the runner's own processes it is the delegated and empty one, while
-    // our own group has at least us in it.
-    let parent = if own == top { None } else { own.parent().map(Path::to_owned) };
+    // our own group has at least us in it. A slice is not the runner's: what its unit may use would not hold there.
+    let parent = if own == top { None } else { own.parent().filter(|parent| !is_slice(parent)) };
+    let parent = parent.map(Path::to_owned);
     let mut best: Option<Found> = None;
     for base in parent.into_iter().chain([own]) {
         let found = at(&base, &top, old);
@@ -153,6 +154,12 @@ fn at(base: &Path, top: &Path, old: bool) -> Found {
             Problem::NotGiven { missing, path: base.to_owned() }
         });
     }
+    if has_processes(base) {
+        // Where something is handed down already, no process can be put below.
+        let usable = names(&control).is_empty();
+        let problem = if available.is_empty() { problem } else { Some(Problem::Busy(base.to_owned())) };
+        return Found { base: usable.then(|| base.to_owned()), controllers: Vec::new(), problem };
+    }
     let mut controllers = Vec::new();
     for controller in Controller::ALL {
         if !has(&available, controller.name()) {
@@ -166,6 +173,19 @@ fn at(base: &Path, top: &Path, old: bool) -> Found {
         }
     }
     Found { base: Some(base.to_owned()), controllers, problem }
+}
+
+/// Whether systemd keeps units in `group`, of which ours is one.
+fn is_slice(group: &Path) -> bool {
+    group.extension().is_some_and(|kind| kind == "slice")
+}
+
+/// Whether processes sit in `base` itself, which keeps it from handing down what is counted by group. What is counted by
+/// thread the kernel would hand down all the same, and then refuse every process below: that must not be tried.
+fn has_processes(base: &Path) -> bool {
+    // The root of all groups is free of this rule, and alone in having no type.
+    base.join("cgroup.type").exists()
+        && fs::read_to_string(base.join("cgroup.procs")).is_ok_and(|members| !members.is_empty())
 }
 
 fn refused(base: &Path, error: &io::Error) -> Problem {

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const ALL: &str = "cpu memory pids";
+
 /// A host whose cgroup2 is mounted at `/cg`, with this process in `own`, and for each group what it has to give and what
 /// it hands down.
 fn host(own: &str, groups: &[(&str, &str, &str)]) -> tempfile::TempDir {
@@ -29,6 +31,29 @@ fn a_delegated_unit_with_a_sub_group_gives_everything() {
     assert_eq!(cgroups.controllers(), Controller::ALL);
     assert_eq!(cgroups.problem(), None);
     assert_eq!(cgroups.base, Some(root.path().join("cg/unit")));
+}
+
+#[test]
+fn nothing_is_handed_down_where_processes_sit() {
+    // A unit with `Delegate=yes` alone: the runner sits where its groups would be.
+    let root = host("/x.slice/unit", &[("/x.slice", ALL, ALL), ("/x.slice/unit", ALL, "")]);
+    let unit = root.path().join("cg/x.slice/unit");
+    fs::write(unit.join("cgroup.type"), "domain\n").unwrap();
+    fs::write(unit.join("cgroup.procs"), "1\n").unwrap();
+    let cgroups = Cgroups::below(root.path());
+    assert_eq!((cgroups.controllers(), cgroups.problem()), (&[][..], Some(&Problem::Busy(unit.clone()))));
+    assert_eq!(cgroups.base, Some(unit.clone()));
+    assert_eq!(fs::read_to_string(unit.join("cgroup.subtree_control")).unwrap(), "");
+    // Somebody has handed processes down: a group of ours would take none.
+    fs::write(unit.join("cgroup.subtree_control"), "pids\n").unwrap();
+    assert_eq!(Cgroups::below(root.path()).base, None);
+}
+
+#[test]
+fn groups_are_made_within_the_unit_of_the_runner() {
+    // Root could make them beside the unit, where the unit's own limits do not hold.
+    let root = host("/x.slice/unit", &[("/x.slice", ALL, ALL), ("/x.slice/unit", ALL, "")]);
+    assert_eq!(Cgroups::below(root.path()).base, Some(root.path().join("cg/x.slice/unit")));
 }
 
 #[test]
@@ -71,7 +96,7 @@ fn hosts_without_say_what_they_lack_and_what_mends_it() {
 #[test]
 fn events_are_read_by_their_whole_name() {
     let folder = tempfile::tempdir().unwrap();
-    let group = Group { path: folder.path().join("g") };
+    let group = Group::at(folder.path().join("g"));
     fs::create_dir(&group.path).unwrap();
     assert_eq!(group.events(), GroupEvents::default());
     assert_eq!(group.cpu_time(), None);

@@ -136,6 +136,20 @@ fn a_policy_with_namespaces_compiles_to_exactly_this() {
 }
 
 #[test]
+fn what_a_group_holds_is_left_to_it() {
+    let left = |memory, processes| {
+        let mut confined = compiled(&policy(Tier::Namespaces));
+        confined.leave_to(GroupLimits { memory, processes });
+        confined.limits
+    };
+    let all = limits(&[(Limit::Processes, 9)]);
+    assert_eq!(left(None, None), all);
+    assert_eq!(left(None, Some(9)), limits(&[]));
+    let without_data: Vec<_> = all.into_iter().filter(|(limit, _)| *limit != Limit::Data).collect();
+    assert_eq!(left(Some(1 << 30), None), without_data);
+}
+
+#[test]
 fn a_policy_without_namespaces_compiles_to_exactly_this() {
     let expected = Confined {
         world: None,
