@@ -27,6 +27,9 @@ mod tree;
 
 use tree::Verdict;
 
+/// First Landlock version that knows of truncation.
+const TRUNCATE: u32 = 3;
+
 /// First Landlock version that keeps a payload from the abstract Unix sockets of others.
 const SCOPES: u32 = 6;
 
@@ -55,6 +58,8 @@ pub struct Rules {
     pub unix_sockets: bool,
     /// Most bytes of one segment of System V shared memory.
     pub segment: u64,
+    /// Whether files that the payload may not write are protected from being cut by nothing but this filter.
+    pub uncut: bool,
 }
 
 impl Rules {
@@ -76,6 +81,8 @@ impl Rules {
             // All segments together can be no more than the limit then. The kernel's own settings for that would be finer,
             // but only root's namespaces have somebody who may change them.
             segment: confinement.limits.memory / SEGMENTS,
+            // Namespaces have mounts that are read-only.
+            uncut: confinement.tier == Tier::Landlock && landlock < TRUNCATE,
         }
     }
 }
@@ -108,7 +115,8 @@ pub fn program(rules: Rules) -> Result<Program, CompileError> {
     };
     let denied = denied(rules)?;
     let mut program = tree::program(audit, |number| {
-        if number > calls::NEWEST || calls::ABSENT.contains(&number.into()) {
+        let unseen = rules.uncut && i64::from(number) == libc::SYS_openat2;
+        if number > calls::NEWEST || unseen || calls::ABSENT.contains(&number.into()) {
             return Verdict::NoSuchCall;
         }
         match denied.get(&number.into()).map(Vec::as_slice) {
@@ -196,6 +204,9 @@ fn denied(rules: Rules) -> Result<Denied, BackendError> {
     for command in calls::LEASES {
         deny(&mut denied, libc::SYS_fcntl, [is(1, command)?])?;
     }
+    if rules.uncut {
+        truncation(&mut denied)?;
+    }
     sockets(&mut denied, rules)?;
     match rules.tier {
         Tier::Namespaces => {
@@ -206,6 +217,20 @@ fn denied(rules: Rules) -> Result<Denied, BackendError> {
         Tier::Landlock | Tier::None => neighbours(&mut denied)?,
     }
     Ok(denied)
+}
+
+/// What cuts a file without opening it for writing, which is all that an early Landlock looks at. `openat2`, whose flags a
+/// filter cannot see, does not exist then.
+fn truncation(denied: &mut Denied) -> Result<(), BackendError> {
+    denied.insert(libc::SYS_truncate, Vec::new());
+    let cut = u64::from(libc::O_TRUNC.unsigned_abs());
+    for &(number, argument) in calls::OPEN {
+        // To read, and the fourth way, which neither reads nor writes.
+        for way in [0, calls::ACCESS] {
+            deny(denied, number, [masked(argument, cut | calls::ACCESS, cut | way)?])?;
+        }
+    }
+    Ok(())
 }
 
 fn sockets(denied: &mut Denied, rules: Rules) -> Result<(), BackendError> {

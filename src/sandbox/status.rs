@@ -197,8 +197,11 @@ impl Call {
                 "it leads through a symbolic link that came there after the run was planned: name the place that it leads to",
             ),
             (Self::Source, Errno::EACCES) => Some("this user cannot enter it: check its permissions"),
+            (Self::Mount | Self::Source | Self::MapOwner, Errno::ENOSYS) => {
+                Some("this kernel is too old for the tier `namespaces`: use Linux 5.12 or newer")
+            }
             (Self::MapOwner, _) => Some(
-                "its file system cannot map owners for a payload of root: move it to ext4, xfs, btrfs or tmpfs, or start rungate as an ordinary user",
+                "its file system cannot map owners for a payload of root: move it to ext4, xfs, btrfs, or tmpfs of Linux 6.3 or newer, or start rungate as an ordinary user",
             ),
             (Self::Landlock, Errno::ENOSYS | Errno::EOPNOTSUPP) => Some(
                 "this kernel has no Landlock, or not the part that is needed: add landlock to its `lsm=` parameter or use a newer one",

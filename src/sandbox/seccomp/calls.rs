@@ -10,6 +10,7 @@ pub(super) const ABSENT: &[c_long] =
     &[libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
 
 // Younger than the C library's list.
+const MEMFD_SECRET: c_long = 447;
 const STATMOUNT: c_long = 457;
 const LISTMOUNT: c_long = 458;
 const OPEN_TREE_ATTR: c_long = 467;
@@ -45,6 +46,8 @@ pub(super) const ALWAYS: &[c_long] = &[
     libc::SYS_process_vm_writev,
     libc::SYS_pidfd_getfd,
     libc::SYS_kcmp,
+    // Memory that is never swapped out, without being counted as locked on every kernel.
+    MEMFD_SECRET,
     // Keys: a keyring of the user is shared by all that it runs.
     libc::SYS_add_key,
     libc::SYS_request_key,
@@ -113,6 +116,17 @@ pub(super) const NEW_NAMESPACES: [u64; 7] = [
     0x1000_0000, // CLONE_NEWUSER
     0x2000_0000, // CLONE_NEWPID
     0x4000_0000, // CLONE_NEWNET
+];
+
+/// Flags of opening that say whether a file is read, written, both (2) or neither (3). By number, because the C libraries do
+/// not agree on the mask.
+pub(super) const ACCESS: u64 = 3;
+
+/// Calls that open a file by flags that a filter can see, each with the number of the argument that holds them.
+pub(super) const OPEN: &[(c_long, u8)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 1),
+    (libc::SYS_openat, 2),
 ];
 
 const FCHMODAT2: c_long = 452;

@@ -16,6 +16,7 @@ const NAMESPACES: Rules = Rules {
     some_ports: false,
     unix_sockets: true,
     segment: 1 << 19,
+    uncut: false,
 };
 const LANDLOCK: Rules = Rules {
     tier: Tier::Landlock,
@@ -23,6 +24,7 @@ const LANDLOCK: Rules = Rules {
     some_ports: false,
     unix_sockets: false,
     segment: 0,
+    uncut: false,
 };
 
 /// A call and what it must answer; 0 for anything but EPERM and ENOSYS of the filter.
@@ -126,6 +128,30 @@ fn arguments_decide_where_a_call_has_honest_uses() {
     }
     check(NAMESPACES, &rows);
     check(LANDLOCK, &rows);
+}
+
+#[test]
+fn nothing_is_cut_where_landlock_does_not_see_it() {
+    let open = |flags: i32, errno| (libc::SYS_openat, [BAD, 0, flags.into(), 0, 0], errno);
+    let (cut, high) = (libc::O_TRUNC, 1 << 40);
+    let rows = [
+        (libc::SYS_truncate, [0; 5], libc::EPERM),
+        (libc::SYS_openat2, [BAD; 5], libc::ENOSYS),
+        open(cut | libc::O_RDONLY, libc::EPERM),
+        open(cut | libc::O_RDONLY | libc::O_CREAT | libc::O_CLOEXEC, libc::EPERM),
+        open(cut | 3, libc::EPERM),
+        (libc::SYS_openat, [BAD, 0, high | c_long::from(cut), 0, 0], libc::EPERM),
+        // Landlock sees these.
+        open(cut | libc::O_WRONLY | libc::O_CREAT, 0),
+        open(cut | libc::O_RDWR, 0),
+        open(libc::O_RDONLY, 0),
+        (libc::SYS_ftruncate, [BAD, 0, 0, 0, 0], 0),
+    ];
+    check(Rules { uncut: true, ..LANDLOCK }, &rows);
+    check(LANDLOCK, &[(libc::SYS_truncate, [0; 5], 0), open(cut, 0)]);
+    let of = |tier, landlock| Rules::of(&confinement(tier, Network::None), landlock).uncut;
+    assert_eq!([1, 2, 3].map(|version| of(Tier::Landlock, version)), [true, true, false]);
+    assert!(!of(Tier::Namespaces, 0));
 }
 
 /// Rows about `socket` and `socketpair` with the answer that is wanted.
@@ -301,9 +327,9 @@ fn a_call_of_a_foreign_architecture_kills() {
     }
 }
 
-#[test]
-fn unix_sockets_need_a_network_of_their_own_or_a_landlock_that_holds_them() {
-    let confinement = |tier, network| Confinement {
+/// A confinement to connect to one port.
+fn confinement(tier: Tier, network: Network) -> Confinement {
+    Confinement {
         tier,
         view: crate::sandbox::confinement::View::default(),
         network,
@@ -316,7 +342,11 @@ fn unix_sockets_need_a_network_of_their_own_or_a_landlock_that_holds_them() {
             scratch: 1,
             inodes: 1,
         },
-    };
+    }
+}
+
+#[test]
+fn unix_sockets_need_a_network_of_their_own_or_a_landlock_that_holds_them() {
     let allowed = |tier, network, landlock| Rules::of(&confinement(tier, network), landlock).unix_sockets;
     assert!(allowed(Tier::Namespaces, Network::None, 0));
     assert!(allowed(Tier::Namespaces, Network::Host, 6));

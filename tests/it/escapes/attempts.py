@@ -388,7 +388,11 @@ def overwrite_outside():
 
 @attempt()
 def truncate_outside():
-    changes(OUTSIDE, lambda: os.truncate(OUTSIDE + "/victim", 0))
+    each(
+        lambda: changes(OUTSIDE, lambda: os.truncate(OUTSIDE + "/victim", 0)),
+        lambda: changes(OUTSIDE, lambda: os.open(OUTSIDE + "/victim", os.O_RDONLY | os.O_TRUNC)),
+        lambda: changes(OUTSIDE, lambda: os.open(OUTSIDE + "/victim", 3 | os.O_TRUNC)),
+    )
 
 
 @attempt()
@@ -439,11 +443,21 @@ def create_in_the_workspace():
     changes(WORK, lambda: open(WORK + "/created", "w").close())
 
 
+def cut_by_openat2(path):
+    how = struct.pack("QQQ", os.O_RDONLY | os.O_TRUNC, 0, 0)
+    handle, error = syscall(437, -100, path.encode(), how, len(how))
+    if handle < 0:
+        raise OSError(error, "openat2")
+
+
 @attempt()
 def overwrite_the_workspace():
     each(
         lambda: changes(WORK, lambda: open(WORK + "/source", "r+b").write(b"s")),
         lambda: changes(WORK, lambda: os.truncate(WORK + "/source", 7)),
+        lambda: changes(WORK, lambda: os.open(WORK + "/source", os.O_RDONLY | os.O_TRUNC)),
+        lambda: changes(WORK, lambda: os.open(WORK + "/source", 3 | os.O_TRUNC)),
+        lambda: changes(WORK, lambda: cut_by_openat2(WORK + "/source")),
         lambda: moves(WORK + "/source", in_out("source")),
         lambda: moves(WORK + "/source", WORK + "/moved"),
     )
@@ -850,7 +864,7 @@ def shared_memory_of_the_host():
 @attempt(bare=False)
 def shared_memory_beyond_the_limit():
     """System V segments need not be mapped by anybody, so that no limit of a process counts them."""
-    limit, got, made = resource.getrlimit(resource.RLIMIT_DATA)[0], 0, []
+    limit, got, made = FACTS["memory"], 0, []
     try:
         for size in (limit, limit // 2, limit // 4096):
             while got <= limit:
