@@ -98,17 +98,29 @@ impl Site {
         let (shown, path) = self.manifest_path();
         let bytes = read_limited(&path).map_err(|error| Failure::NoManifest {
             reason: error.to_string(),
-            help: if error.kind() == std::io::ErrorKind::NotFound {
-                format!("create {DEFAULT_MANIFEST}, or name another file with --manifest")
-            } else {
-                "check that it is a regular file that this user can read".to_owned()
-            },
+            help: self.way_to_a_manifest(&error),
             path,
         })?;
         read::manifest(&shown, &bytes).map_err(|invalid| Failure::Manifest {
             source_text: Box::new(invalid.source),
             diagnostics: invalid.diagnostics,
         })
+    }
+
+    /// What to do when the manifest cannot be read because of `error`.
+    fn way_to_a_manifest(&self, error: &std::io::Error) -> String {
+        if error.kind() != std::io::ErrorKind::NotFound {
+            return "check that it is a regular file that this user can read".to_owned();
+        }
+        if self.manifest.is_some() {
+            return format!("name another file with --manifest; without it, {DEFAULT_MANIFEST} is read");
+        }
+        // Whoever stands in a folder of a repository means the repository.
+        let above = self.workspace.ancestors().skip(1).find(|folder| folder.join(DEFAULT_MANIFEST).is_file());
+        above.map_or_else(
+            || "`rungate init` writes a first one; another file is named with --manifest".to_owned(),
+            |folder| format!("there is one above: add --workspace {}, or go there", folder.display()),
+        )
     }
 
     /// Reads what `request` asks for, and what the host's policies say to it.

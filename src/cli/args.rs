@@ -306,7 +306,7 @@ pub(super) struct List {
 #[command(after_help = "Examples:\n  \
     rungate init\n  \
     rungate init --print\n\n\
-    Looks for Python, shell and PowerShell, their linters and tests. A step whose tool\n\
+    Looks for Python, shell and PowerShell, their linters and tests. A step whose tool \
     this host lacks is commented out. Nothing that exists is overwritten: exit 2.\n")]
 pub(super) struct Init {
     /// Show the files, and write nothing
@@ -349,8 +349,8 @@ pub(super) struct BaselineUpdate {
 #[command(after_help = "Examples:\n  \
     rungate doctor\n  \
     rungate doctor --format json | jq '.checks[] | select(.state != \"good\")'\n\n\
-    Asks GitHub's hosts as well, each for five seconds at most, and GitHub itself where\n\
-    there is an App to ask with. Exits with 4 when something failed without which runs\n\
+    Asks GitHub's hosts as well, each for five seconds at most, and GitHub itself where \
+    there is an App to ask with. Exits with 4 when something failed without which runs \
     are refused or not delivered.\n")]
 pub(super) struct Doctor {
     /// Ask nothing of other machines
@@ -374,4 +374,33 @@ pub(super) struct Schema {
 pub(super) enum SchemaName {
     Manifest,
     Policy,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Lines of what stands behind the options of `command` and of those below it that would be broken twice, once here
+    /// and once where the terminal ends.
+    fn broken_twice(command: &clap::Command, found: &mut Vec<String>) {
+        let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for (line, next) in text.lines().zip(text.lines().skip(1).chain([""])) {
+            let (indented, follows) = (line.starts_with(' '), !next.is_empty() && !next.starts_with(' '));
+            if (indented && line.len() > 80) || (!indented && !line.is_empty() && follows) {
+                found.push(format!("{}: {line}", command.get_name()));
+            }
+        }
+        for below in command.get_subcommands() {
+            broken_twice(below, found);
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_the_options_is_broken_into_lines_once() {
+        let mut found = Vec::new();
+        broken_twice(&Arguments::command(), &mut found);
+        assert_eq!(found, Vec::<String>::new());
+    }
 }

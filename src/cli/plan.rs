@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+use crate::app::failure::Failure;
 use crate::app::load::Site;
 use crate::cli::args::{Format, Plan as PlanArgs, Request};
 use crate::cli::exit::Exit;
@@ -19,10 +20,7 @@ use crate::sandbox::child::Sandbox;
 pub(super) fn plan(args: PlanArgs, environ: Environ, talk: Talk) -> Result<Exit, std::io::Error> {
     let request = match request(args.request, &environ) {
         Ok(request) => request,
-        Err(problem) => {
-            talk.error(&problem, None);
-            return Ok(Exit::Usage);
-        }
+        Err(failure) => return Ok(talk.failure(&failure)),
     };
     let considered =
         Site::new(args.place.workspace, args.place.manifest, environ, Sandbox::of_this_program())
@@ -60,20 +58,30 @@ pub(super) fn plan(args: PlanArgs, environ: Environ, talk: Talk) -> Result<Exit,
 }
 
 /// The request that was typed.
-pub(super) fn request(typed: Request, environ: &Environ) -> Result<RunRequest, String> {
+///
+/// # Errors
+/// Fails when an input is no pair, and when the variable that is to hold inputs does not.
+pub(super) fn request(typed: Request, environ: &Environ) -> Result<RunRequest, Failure> {
+    let usage = |message: String, help: &str| Failure::Usage { message, help: Some(help.to_owned()) };
     let mut inputs = Vec::with_capacity(typed.inputs.len());
     for pair in typed.inputs {
         match pair.split_once('=') {
             Some((name, value)) if !name.is_empty() => inputs.push((name.to_owned(), value.to_owned())),
-            _ => return Err(format!("-i {:?} is not NAME=VALUE", brief(&pair))),
+            _ => {
+                let message = format!("-i {:?} is not NAME=VALUE", brief(&pair));
+                return Err(usage(message, "write -i NAME=VALUE; `rungate list` shows the names"));
+            }
         }
     }
     let json_inputs = match &typed.inputs_json_env {
         None => None,
         Some(name) => match environ.os(name).map(std::ffi::OsStr::to_str) {
             Some(Some(text)) => Some(text.to_owned()),
-            Some(None) => return Err(format!("the variable {name:?} of --inputs-json-env is not UTF-8")),
-            None => return Err(format!("the variable {name:?} of --inputs-json-env is not set")),
+            found => {
+                let problem = if found.is_some() { "is not UTF-8" } else { "is not set" };
+                let message = format!("the variable {name:?} of --inputs-json-env {problem}");
+                return Err(usage(message, "put one JSON object into it, such as '{\"dry-run\": true}'"));
+            }
         },
     };
     Ok(RunRequest {

@@ -36,10 +36,7 @@ fn made(args: RunArgs, environ: Environ, talk: Talk) -> Exit {
     let consent = consent(&args);
     let request = match request(args.request, &environ) {
         Ok(request) => request,
-        Err(problem) => {
-            talk.error(&problem, None);
-            return Exit::Usage;
-        }
+        Err(failure) => return talk.failure(&failure),
     };
     let check_run = Wanted::from(args.check_run);
     let view = View {

@@ -98,10 +98,11 @@ pub fn decode(bytes: &[u8]) -> Result<String, (String, Diagnostic)> {
     const MARK: &[u8] = b"\xEF\xBB\xBF";
     let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
     if bytes.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes, and at most {MAX_BYTES} are allowed", bytes.len());
+        let message = format!("the file has more than {MAX_BYTES} bytes, and no more are read");
+        let help = "move long scripts to files of their own and name them with `script`";
         // Only the beginning is kept: the file may have any size, and nobody reads its end in a terminal.
         let text = String::from_utf8_lossy(&bytes[..1024]).into_owned();
-        return Err((text, Diagnostic::error("too-large", Span::default(), message)));
+        return Err((text, Diagnostic::error("too-large", Span::default(), message).help(help)));
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,

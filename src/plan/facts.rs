@@ -42,6 +42,8 @@ pub struct Questions {
 pub struct Facts {
     /// What was found at each script's path.
     pub scripts: BTreeMap<RepoPath, FileFact>,
+    /// The first line of each script that was found, without its line feed; the beginning of a long one.
+    pub first_lines: BTreeMap<RepoPath, String>,
     /// What was found at each directory's path; `Ok` where it is a directory inside the workspace.
     pub directories: BTreeMap<RepoPath, Result<(), PathProblem>>,
     /// Each interpreter, or why there is none and what to do.

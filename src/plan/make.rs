@@ -16,7 +16,7 @@ use crate::plan::model::{
     ReportPlan, SCHEMA,
 };
 use crate::plan::sources::Shared;
-use crate::plan::{fingerprint, steps};
+use crate::plan::{fingerprint, first_line, steps};
 use crate::record::ManifestRef;
 use crate::request::RunRequest;
 
@@ -134,6 +134,7 @@ pub fn plan(
     });
     let mut notes = notes(head.as_deref(), facts);
     notes.extend(resolved.notes);
+    notes.extend(first_line::notes(&steps, &facts.first_lines));
     let mut plan = Plan {
         schema: SCHEMA,
         fingerprint: Sha256::of(b""),
@@ -196,7 +197,8 @@ fn contexts(inputs: &BTreeMap<String, Value>, facts: &Facts) -> Contexts {
 
 /// The base commit, when something asks for it.
 fn base(facts: &Facts, command: &Command, request: &RunRequest) -> Result<Option<String>, PlanError> {
-    let asked = command.steps.iter().any(|step| step.files.as_ref().is_some_and(|files| files.changed_only));
+    let asked = request.changed_since.is_some()
+        || command.steps.iter().any(|step| step.files.as_ref().is_some_and(|files| files.changed_only));
     let refuse = |message: &str| {
         let help = if request.base.is_some() || request.changed_since.is_some() {
             "name a commit of this clone, or check out the whole history (fetch-depth: 0)"

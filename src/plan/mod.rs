@@ -9,6 +9,7 @@ pub mod diff;
 pub mod evaluate;
 pub mod facts;
 mod fingerprint;
+mod first_line;
 pub mod globs;
 pub mod graph;
 pub mod inputs;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::id::{EnvName, RepoPath, Sha256, StepId, StepKey};
 use crate::manifest::expression::{Context, ExprKind, Key};
 use crate::manifest::model::{Body, SandboxSettings, Shell, Step};
-use crate::plan::facts::{FileFact, Interpreter};
+use crate::plan::facts::{FileFact, Interpreter, PathProblem};
 use crate::plan::make::Making;
 use crate::plan::matrix::{self, Leg};
 use crate::plan::model::{PlannedCondition, PlannedStep, Program, Text};
@@ -208,7 +208,12 @@ fn program(making: &mut Making<'_>, step: &Step) -> Option<Program> {
         Some(FileFact::Found { sha256, tracked: Some(true) | None, .. }) => {
             return Some(Program::Script { path: path.value.clone(), sha256: *sha256 });
         }
-        Some(FileFact::Problem(problem)) => (format!("the script {} {problem}", path.value), None),
+        Some(FileFact::Problem(problem)) => {
+            let help = matches!(problem, PathProblem::Missing).then(|| {
+                "write its path from the repository's root, whatever `working-directory` is".to_owned()
+            });
+            (format!("the script {} {problem}", path.value), help)
+        }
         None => (format!("nothing is known about the script {}", path.value), None),
     };
     making.complain_with("script", path.span, message, help);

@@ -26,6 +26,7 @@ use crate::run::output::Output;
 use crate::run::reports;
 use crate::run::scratch::Scratch;
 use crate::run::stop::{Patience, Stopped, Urgency};
+use crate::run::walls;
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::launch::Launch;
 use crate::workspace::files::Beneath;
@@ -258,9 +259,13 @@ impl Executor {
         }
         let failed = matches!(ended.outcome, Outcome::Failure | Outcome::TimedOut | Outcome::SetupFailed);
         if failed && output.spool.counts.total() == 0 {
-            let how = ended.reason.clone().unwrap_or_else(|| "the step failed".to_owned());
-            let mut finding =
-                diagnosis::of_failed_step(&output.tail(), &how, &reports::paths(&self.job.workspace));
+            let tail = output.tail();
+            let mut how = ended.reason.clone().unwrap_or_else(|| "the step failed".to_owned());
+            let confinement = self.job.launch.confinement.as_ref();
+            if let Some(hint) = confinement.and_then(|confinement| walls::met(confinement, &tail)) {
+                how = format!("{how}: {hint}");
+            }
+            let mut finding = diagnosis::of_failed_step(&tail, &how, &reports::paths(&self.job.workspace));
             if self.job.continue_on_error {
                 // The author said that this failure does not count; as a failure it would fail the gates.
                 finding.level = Level::Warning;

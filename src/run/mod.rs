@@ -26,4 +26,5 @@ mod scratch;
 mod state;
 pub mod stop;
 mod test_table;
+mod walls;
 mod warden;

@@ -69,8 +69,10 @@ impl<'a> Git<'a> {
     /// The repository that `workspace` is the top of, or lies in.
     pub(super) fn of(workspace: &'a Path, sandbox: &'a Sandbox, environ: &'a Environ) -> Option<Self> {
         let top = workspace.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())?;
-        let program = interpreters::trusted("git", environ, top)
-            .ok_or_else(|| "git is not installed, and the workspace is a git repository".to_owned());
+        let program = interpreters::trusted("git", environ, top).ok_or_else(|| {
+            "git is not installed, and the workspace is a git repository: install git, or put it on PATH"
+                .to_owned()
+        });
         Some(Self { program, top, workspace, sandbox, environ, filters: OnceCell::new() })
     }
 

@@ -15,6 +15,7 @@ pub mod writable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use serde_json::Value;
@@ -57,13 +58,20 @@ pub fn facts(
     // A revision that changes are counted from needs no base beside it.
     let wants_base = questions.changed && request.changed_since.is_none();
     let base = (wants_base || request.base.is_some()).then(|| place.base(known_head));
-    let changed = questions.changed.then(|| place.changed(base.as_ref(), checked_out.as_deref()));
+    // One that was named and cannot be used is an error, whoever asks for what has changed.
+    let wants_changed = questions.changed || request.changed_since.is_some();
+    let changed = wants_changed.then(|| place.changed(base.as_ref(), checked_out.as_deref()));
     let diff = questions.diff.then(|| place.diff(base.as_ref(), known_head));
     let baselines = questions.baselines.iter().map(|path| (path.clone(), baseline(&root, path))).collect();
     let files = (questions.files || !questions.hashes.is_empty()).then(|| place.files());
     let hashes = questions.hashes.iter().map(|globs| (globs.clone(), hash(&root, globs, files.as_ref())));
     Facts {
         scripts: place.scripts(&root, &questions.scripts),
+        first_lines: questions
+            .scripts
+            .iter()
+            .filter_map(|path| Some((path.clone(), first_line(&root, path)?)))
+            .collect(),
         directories: questions
             .directories
             .iter()
@@ -106,7 +114,7 @@ pub fn facts(
 }
 
 /// The workspace, held open, or why it cannot be.
-type Root = Result<Beneath, PathProblem>;
+pub type Root = Result<Beneath, PathProblem>;
 
 fn beneath(root: &Root) -> Result<&Beneath, PathProblem> {
     root.as_ref().map_err(Clone::clone)
@@ -119,6 +127,19 @@ fn script(root: &Root, path: &RepoPath) -> FileFact {
         Sha256::of_reader(file).map_err(|error| PathProblem::Unreadable(error.to_string()))
     };
     digest().map_or_else(FileFact::Problem, |sha256| FileFact::Found { sha256, text: None, tracked: None })
+}
+
+/// Most bytes of a script's first line.
+const MAX_FIRST_LINE: usize = 256;
+
+/// The first line of the script at `path`, without its line feed.
+fn first_line(root: &Root, path: &RepoPath) -> Option<String> {
+    let file = beneath(root).ok()?.file(path.as_str()).ok()?;
+    let mut line = Vec::new();
+    let mut head = BufReader::with_capacity(MAX_FIRST_LINE, file).take(MAX_FIRST_LINE as u64);
+    head.read_until(b'\n', &mut line).ok()?;
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    Some(String::from_utf8_lossy(line).into_owned())
 }
 
 /// What is wrong with a pattern of an `errorformat`, if it cannot be used.
@@ -150,7 +171,10 @@ fn matcher(root: &Root, path: &RepoPath) -> FileFact {
 const MAX_BASELINE: u64 = 64 << 20;
 
 /// What the baseline at `path` knows, or why that is not known.
-fn baseline(root: &Root, path: &RepoPath) -> Result<Baseline, String> {
+///
+/// # Errors
+/// Says what is there instead.
+pub fn baseline(root: &Root, path: &RepoPath) -> Result<Baseline, String> {
     let file =
         beneath(root).and_then(|root| root.file(path.as_str())).map_err(|problem| problem.to_string())?;
     let text = files::text(file, MAX_BASELINE).map_err(|problem| problem.to_string())?;

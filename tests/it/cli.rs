@@ -231,6 +231,46 @@ fn places_that_are_none_are_named_and_end_with_two() {
 }
 
 #[test]
+fn who_stands_in_the_wrong_folder_is_told_where_the_manifest_is() {
+    let repo = Repo::new(&good());
+    repo.write("src/deep/file", "");
+    let folder = repo.path().join("src/deep");
+    let ran = Ran::from(repo.program(&["list"]).current_dir(&folder).output().unwrap());
+    assert_eq!(ran.code, Some(2));
+    let there = format!("--workspace {}", repo.path().canonicalize().unwrap().display());
+    assert!(ran.stderr.contains(&there), "{}", ran.stderr);
+    std::fs::remove_dir_all(repo.path().join(".github")).unwrap();
+    let ran = repo.run(&["run", "c"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("rungate init"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_revision_that_is_named_has_to_be_there_although_no_step_asks_for_it() {
+    let repo = Repo::new(&good().replace("touch started", "true"));
+    repo.commit();
+    for named in ["--changed-since", "--base"] {
+        let ran = repo.run(&["run", "c", named, "nosuch"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        assert!(ran.stderr.contains("\"nosuch\" is not in this clone"), "{}", ran.stderr);
+        assert_eq!(repo.run(&["run", "c", named, "HEAD"]).code, Some(0), "{named}");
+    }
+}
+
+#[test]
+fn a_script_that_is_not_what_runs_it_is_told_before_it_runs() {
+    let repo = Repo::new(&steps("      - {script: s.sh}\n      - {script: x.rb}\n      - {script: p.py}\n"));
+    repo.write("s.sh", "#!/bin/sh\r\ntrue\r\n");
+    repo.write("x.rb", "#!/usr/bin/env ruby\nputs 1\n");
+    repo.write("p.py", "#!/usr/bin/env python3\r\nprint(1)\r\n");
+    let ran = repo.run(&["plan", "c"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("the script s.sh has the line ends of Windows"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("begins with `#!/usr/bin/env ruby`, and bash runs it"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("p.py has"), "{}", ran.stdout);
+}
+
+#[test]
 fn nothing_that_was_typed_or_read_moves_the_cursor() {
     let evil = "x\u{1b}[2J\u{9b}31m\r\n::error::forged\u{202e}";
     let repo = Repo::new(&format!(

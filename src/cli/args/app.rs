@@ -34,8 +34,8 @@ pub(in crate::cli) struct Where {
 #[command(after_help = "Examples:\n  \
     rungate app whoami\n  \
     rungate app whoami --repo octo-org/hello --format json\n\n\
-    Reads RUNGATE_APP_ID with RUNGATE_APP_PRIVATE_KEY_FILE or RUNGATE_APP_PRIVATE_KEY.\n\
-    Exits with 2 when they are missing or not usable, with 5 when the server does not\n\
+    Reads RUNGATE_APP_ID with RUNGATE_APP_PRIVATE_KEY_FILE or RUNGATE_APP_PRIVATE_KEY. \
+    Exits with 2 when they are missing or not usable, with 5 when the server does not \
     accept them or cannot be reached.\n")]
 pub(in crate::cli) struct Whoami {
     #[command(flatten)]
@@ -48,9 +48,9 @@ pub(in crate::cli) struct Whoami {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     rungate app token --repo octo-org/hello\n  \
-    GH_TOKEN=$(rungate app token --repo octo-org/hello --permission contents=read) gh ...\n\n\
-    The token ends within the hour. Exits with 2 when credentials are missing or not\n\
-    usable, with 3 when a host policy stands against it, with 5 when the server gives\n\
+    GH_TOKEN=$(rungate app token --permission contents=read) gh repo view\n\n\
+    The token ends within the hour. Exits with 2 when credentials are missing or not \
+    usable, with 3 when a host policy stands against it, with 5 when the server gives \
     none.\n")]
 pub(in crate::cli) struct Token {
     #[command(flatten)]

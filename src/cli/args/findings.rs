@@ -21,7 +21,7 @@ pub(in crate::cli) enum FindingsVerb {
     rungate findings parse --parser workflow-commands build.log\n  \
     gcc -c a.c 2>&1 | rungate findings parse --parser problem-matcher \\\n      \
       --matcher gcc.json --format sarif\n\n\
-    Exits with 2 when the report is not of its format or breaks off; what was read\n\
+    Exits with 2 when the report is not of its format or breaks off; what was read \
     before is still printed.\n")]
 pub(in crate::cli) struct Parse {
     /// Format of the report

@@ -13,9 +13,9 @@ use crate::manifest::amount;
     rungate reconcile\n  \
     rungate reconcile --state /var/lib/rungate --format json\n  \
     rungate reconcile --repo octo-org/hello --older-than 6h\n\n\
-    A run whose process is gone is concluded as cancelled, timed_out or failure, never\n\
+    A run whose process is gone is concluded as cancelled, timed_out or failure, never \
     as passed. Runs that are alive are left alone.\n\n\
-    Exits with 0 when nothing dead is left open, with 5 when something could not be\n\
+    Exits with 0 when nothing dead is left open, with 5 when something could not be \
     closed and is to be tried again, with 4 when the folder cannot be read.\n")]
 pub(in crate::cli) struct Reconcile {
     /// Folder for state, whose journals are looked at [default: that of `RUNGATE_STATE_DIR`]

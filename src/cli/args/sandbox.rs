@@ -36,10 +36,10 @@ pub(in crate::cli) struct Probe {
 #[command(after_help = "Examples:\n  \
     rungate sandbox exec -- python3 -m unittest\n  \
     rungate sandbox exec --write build --memory 4GiB --timeout 10m -- make\n\n\
-    The program sees the system's folders and the current one, read-only and\n\
+    The program sees the system's folders and the current one, read-only and \
     without .git, and writes to a private HOME and TMPDIR.\n\n\
-    Exits with the program's own code, with 128 and the number of the signal that\n\
-    ended it, with 124 when its time was up, and with 125 when the sandbox could\n\
+    Exits with the program's own code, with 128 and the number of the signal that \
+    ended it, with 124 when its time was up, and with 125 when the sandbox could \
     not be set up or the program not be started.\n")]
 pub(in crate::cli) struct Exec {
     /// Further path that may be read; may be given several times

@@ -154,7 +154,7 @@ inputs: {x: {default: '{'}}",
     6:44 expression: `fromJSON` was given a text that is not JSON: EOF while parsing an object at line 1 column 1
     6:23 script: the script link.sh is reached through a symbolic link
     7:51 working-directory: the working directory nowhere does not exist
-    7:23 script: the script gone.sh does not exist
+    7:23 script: the script gone.sh does not exist [write its path from the repository's root, whatever `working-directory` is]
     8:23 script: the script folder.sh is not a regular file
     "#);
 }
