@@ -19,6 +19,7 @@ use crate::journal::file::Journal;
 use crate::record::Record;
 use crate::record::artifact::{ArtifactDelivery, ArtifactRecord, ArtifactState, Uploaded};
 use crate::redact::Registry;
+use crate::report::record_folder;
 
 /// What becomes of artifacts once they are in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,8 +147,7 @@ pub(super) fn trouble(artifacts: &[ArtifactRecord]) -> impl Iterator<Item = Stri
 pub fn publish(folder: &Path, environ: &Environ) -> Result<Vec<String>, PublishError> {
     let registry = crate::app::secrets::registry(environ);
     let unreadable = |source| PublishError::Record { folder: folder.display().to_string(), source };
-    let text = std::fs::read(folder.join("record.json")).map_err(unreadable)?;
-    let mut record: Record = serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
+    let mut record = record_folder::read(folder).map_err(unreadable)?;
     if !record.artifacts.iter().any(ArtifactRecord::is_owed) {
         return Ok(Vec::new());
     }
@@ -173,6 +173,6 @@ pub fn publish(folder: &Path, environ: &Environ) -> Result<Vec<String>, PublishE
         road.go(&mut record, place, cancelled, &events).await;
         Ok::<_, Failure>(())
     })?;
-    crate::report::record_folder::rewrite(folder, &registry, &record).map_err(unreadable)?;
+    record_folder::rewrite(folder, &registry, &record).map_err(unreadable)?;
     Ok(trouble(&record.artifacts).collect())
 }

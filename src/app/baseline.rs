@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
+use std::path::Path;
 
 use crate::app::failure::{Failure, host};
 use crate::app::load::{Site, find_command};
 use crate::finding::Finding;
 use crate::finding::baseline::{Baseline, Entry};
-use crate::id::RepoPath;
+use crate::id::{RepoPath, StepId};
 use crate::manifest::model::{Command, Gate};
+use crate::record::{Conclusion, Record};
+use crate::report::record_folder;
+use crate::workspace::files::Beneath;
+use crate::workspace::{self, writable};
 
 /// A baseline that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,20 +27,6 @@ pub struct Updated {
     pub added: usize,
     /// Those that were in it before and are not any more.
     pub gone: usize,
-}
-
-/// What is read of `record.json`.
-#[derive(Deserialize)]
-struct RecordOfRun {
-    command: String,
-    conclusion: String,
-    steps: Vec<StepOfRun>,
-}
-
-#[derive(Deserialize)]
-struct StepOfRun {
-    id: String,
-    key: String,
 }
 
 /// Writes every baseline that the gates of `command` name, from the findings of the run whose record is in `from`.
@@ -72,36 +60,31 @@ pub fn update(site: &Site, command: &str, from: &Path) -> Result<Vec<Updated>, F
 }
 
 /// The record in `from`, when it can stand for a whole run of `command`.
-fn record(from: &Path, command: &Command) -> Result<RecordOfRun, Failure> {
+fn record(from: &Path, command: &Command) -> Result<Record, Failure> {
     let usage = |message: String, help: &str| Failure::Usage { message, help: Some(help.to_owned()) };
-    let path = from.join("record.json");
-    let read = File::open(&path).map_err(|error| error.to_string()).and_then(|file| {
-        serde_json::from_reader::<_, RecordOfRun>(BufReader::new(file)).map_err(|error| error.to_string())
-    });
-    let record = read.map_err(|error| {
+    let record = record_folder::read(from).map_err(|error| {
         usage(
-            format!("{} is not the record of a run: {error}", path.display()),
+            format!("{} is not the record of a run: {error}", from.display()),
             "name the folder that `rungate run` printed after `record:`",
         )
     })?;
-    if record.command != command.id.value.as_str() {
+    if record.command != command.id.value {
         let message = format!("the record is of {}, not of {}", record.command, command.id.value);
         return Err(usage(message, "name a record of the same command"));
     }
-    if matches!(record.conclusion.as_str(), "cancelled" | "timed_out") {
-        let message =
-            format!("the run was {}: it has not seen everything", record.conclusion.replace('_', " "));
-        return Err(usage(message, "take the record of a run that came to its end"));
-    }
-    Ok(record)
+    let how = match record.conclusion {
+        Conclusion::Success | Conclusion::Neutral | Conclusion::Failure => return Ok(record),
+        Conclusion::Cancelled => "cancelled",
+        Conclusion::TimedOut => "timed out",
+    };
+    let message = format!("the run was {how}: it has not seen everything");
+    Err(usage(message, "take the record of a run that came to its end"))
 }
 
 /// What the run has found that `gates` look at.
-fn entries(from: &Path, record: &RecordOfRun, gates: &[&Gate]) -> Result<Vec<Entry>, Failure> {
-    let wanted = |id: &str| {
-        gates
-            .iter()
-            .any(|gate| gate.needs.is_empty() || gate.needs.iter().any(|need| need.value.as_str() == id))
+fn entries(from: &Path, record: &Record, gates: &[&Gate]) -> Result<Vec<Entry>, Failure> {
+    let wanted = |id: &StepId| {
+        gates.iter().any(|gate| gate.needs.is_empty() || gate.needs.iter().any(|need| need.value == *id))
     };
     let keys: BTreeSet<&str> =
         record.steps.iter().filter(|step| wanted(&step.id)).map(|step| step.key.as_str()).collect();
@@ -124,13 +107,14 @@ fn entries(from: &Path, record: &RecordOfRun, gates: &[&Gate]) -> Result<Vec<Ent
 
 /// Writes `baseline` to `path` beneath `workspace`, all at once.
 fn write(workspace: &Path, path: &RepoPath, baseline: &Baseline) -> Result<Updated, Failure> {
-    let target = workspace.join(path.as_str());
     let trouble = |error: &dyn std::fmt::Display| {
-        host(format!("the baseline {path} cannot be written: {error}"), "check the folder's permissions")
+        let remedy = "check who may write its folder, and that no part of its path is a symbolic link";
+        host(format!("the baseline {path} cannot be written: {error}"), remedy)
     };
-    let folder = parent(workspace, &target).map_err(|error| trouble(&error))?;
-    let before = std::fs::read_to_string(&target).ok().and_then(|text| Baseline::parse(&text).ok());
-    let before = before.unwrap_or_default();
+    let (folder, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+    // A link in the repository must not lead out of it, and nothing is made behind one.
+    let folder = writable::provide(workspace, Path::new(folder)).map_err(|problem| trouble(&problem))?;
+    let before = workspace::baseline(&Beneath::open(workspace), path).unwrap_or_default();
     let fingerprints = |baseline: &Baseline| -> BTreeSet<String> {
         baseline.entries().iter().map(|entry| entry.fingerprint.clone()).collect()
     };
@@ -142,7 +126,7 @@ fn write(workspace: &Path, path: &RepoPath, baseline: &Baseline) -> Result<Updat
         let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
         // It takes the place of whatever is there, a link included, and follows none.
-        file.persist(&target).map(drop).map_err(|error| error.error)
+        file.persist(folder.join(name)).map(drop).map_err(|error| error.error)
     };
     save().map_err(|error| trouble(&error))?;
     Ok(Updated {
@@ -151,16 +135,4 @@ fn write(workspace: &Path, path: &RepoPath, baseline: &Baseline) -> Result<Updat
         added: new.difference(&old).count(),
         gone: old.difference(&new).count(),
     })
-}
-
-/// The folder of `target`, created where it is missing. A link in the repository must not lead out of it.
-fn parent(workspace: &Path, target: &Path) -> std::io::Result<PathBuf> {
-    let folder = target.parent().unwrap_or(workspace);
-    std::fs::create_dir_all(folder)?;
-    let real = folder.canonicalize()?;
-    if real.starts_with(workspace) {
-        Ok(real)
-    } else {
-        Err(std::io::Error::other("a symbolic link leads out of the workspace"))
-    }
 }

@@ -38,7 +38,8 @@ use crate::redact::Registry;
 use crate::redact::guard::Form;
 use crate::redact::writer::Writer;
 
-pub(super) use publisher::{Published, Publisher};
+pub use publisher::Published;
+pub(super) use publisher::Publisher;
 pub(super) use unjudged::{post_failure, without_verdict};
 
 /// How long telling it another way may take.

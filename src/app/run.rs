@@ -1,6 +1,7 @@
 //! A run from its request to its record.
 
 mod recorded;
+mod trouble;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,14 +9,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::app::admit::{self, Consent, Power, SandboxMode};
-use crate::app::artifacts::{self as app_artifacts, Destination, Place, Road};
+use crate::app::artifacts::{Destination, Place, Road};
 use crate::app::check_run::{self, Publisher, Wanted, Way};
-use crate::app::code_scanning;
 use crate::app::failure::{Failure, host};
 use crate::app::folders;
 use crate::app::journals::{self, Begun};
 use crate::app::load::{Admitted, Site};
 use crate::app::reconcile::{self, Looked};
+use crate::app::run::trouble::undelivered;
 use crate::app::secrets;
 use crate::app::signals::listen;
 use crate::app::tell::{Telling, event_loop};
@@ -44,6 +45,8 @@ use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
 
+pub use crate::app::run::trouble::Trouble;
+
 /// How a run is to be made and shown.
 #[derive(Debug)]
 pub struct Options {
@@ -65,7 +68,7 @@ pub struct Outcome {
     /// The record.
     pub record: Record,
     /// What could not be written or delivered. The verdict stands all the same.
-    pub trouble: Vec<String>,
+    pub trouble: Vec<Trouble>,
     /// Whether a signal came before everything was done, be it after the verdict.
     pub cancelled: bool,
     /// What was closed of dead runs meanwhile.
@@ -235,45 +238,32 @@ impl Making<'_> {
         }
         let (mut delivery, mut amiss) = (None, None);
         if let Some(publisher) = publisher {
-            let jobs = match &made {
-                Ok((record, _)) => check_run::jobs(record, &folder, &registry),
+            let came = match &made {
+                Ok((record, _)) => publisher.deliver(record, &folder, &environ, &registry, &cancelled).await,
                 Err(failure) => {
-                    (0..publisher.count()).map(|_| check_run::without_verdict(failure, &registry)).collect()
+                    let came = publisher.close(failure, &registry).await;
+                    let unsaid = came.delivery.check_run != Delivered::Delivered;
+                    *posted = Posted::Yes { trouble: came.delivery.reason.clone().filter(|_| unsaid) };
+                    came
                 }
             };
-            let check_run::Published { delivery: mut came, trouble } = publisher.finish(jobs).await;
-            amiss = trouble;
-            if let Ok((record, _)) = &made {
-                came = check_run::fall_back(record, came, &environ, &registry).await;
-            }
-            if made.is_err() {
-                let trouble = (came.check_run != Delivered::Delivered).then(|| came.reason.clone()).flatten();
-                *posted = Posted::Yes { trouble };
-            }
-            if let Ok((record, _)) = &made {
-                came.sarif =
-                    code_scanning::deliver(record, &folder, &environ, &registry, Some(cancelled.clone()))
-                        .await;
-            }
-            let _ = events.send(RunEvent::Delivered { delivery: came.clone() }).await;
-            delivery = Some(came);
+            amiss = came.trouble;
+            let _ = events.send(RunEvent::Delivered { delivery: came.delivery.clone() }).await;
+            delivery = Some(came.delivery);
         }
         drop(events);
         let told = telling.finish().await?;
-        let (mut record, mut trouble) = made?;
-        trouble.extend(told.trouble.iter().map(ToString::to_string));
-        trouble.extend(amiss);
+        let (mut record, unkept) = made?;
+        let mut trouble: Vec<Trouble> = unkept.into_iter().map(Trouble::from).collect();
+        trouble.extend(told.trouble.iter().map(Trouble::from));
+        trouble.extend(amiss.map(Trouble::from));
         if is_preview {
             let shown = check_run::preview(&record, &folder, &environ, &registry).await;
-            trouble.extend(shown.err().map(|error| format!("the requests could not be shown: {error}")));
+            let unshown = shown.err().map(|error| format!("the requests could not be shown: {error}"));
+            trouble.extend(unshown.map(Trouble::from));
         }
-        trouble.extend(app_artifacts::trouble(&record.artifacts));
         record.delivery = delivery.unwrap_or(record.delivery);
-        if record.delivery.check_run == Delivered::Failed {
-            let why = record.delivery.reason.as_deref().unwrap_or("nobody knows why");
-            trouble.push(format!("the check run was not delivered: {why}"));
-        }
-        trouble.extend(record.delivery.sarif.as_ref().and_then(code_scanning::upload_trouble));
+        trouble.extend(undelivered(&record, &folder));
         let cancelled = *cancelled.borrow();
         Ok(Outcome { record, trouble, cancelled, reconciled: Vec::new(), watched: told.watched })
     }

@@ -1,8 +1,8 @@
 //! `rungate publish`.
 
 use crate::app::artifacts;
-use crate::app::check_run::stored::{self, Options, PublishError, Published};
-use crate::app::check_run::{Wanted, upload_trouble};
+use crate::app::check_run::stored::{self, Options, PublishError};
+use crate::app::check_run::{Published, Wanted, upload_trouble};
 use crate::cli::args::{Deliver, Publish};
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;

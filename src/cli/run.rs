@@ -65,7 +65,7 @@ fn made(args: RunArgs, environ: Environ, talk: Talk) -> Exit {
             talk.note(&line);
         }
         for trouble in &outcome.trouble {
-            talk.error(trouble, None);
+            talk.error(&trouble.what, trouble.remedy.as_deref());
         }
     }
     match outcome.record.conclusion {

@@ -100,6 +100,20 @@ pub enum ReportError {
     Actions(io::Error),
 }
 
+impl ReportError {
+    /// What to do about it.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Record(_) => "free some space, or name another folder with --out",
+            Self::Output(_) => {
+                "free some space where it goes, or send it somewhere else; the record has all of it"
+            }
+            Self::Actions(_) => "free some space on the runner: the job's files are in its RUNNER_TEMP",
+        }
+    }
+}
+
 impl Report {
     /// Begins the report of a run of `plan` in `workspace`, whose record goes to `folder`.
     ///

@@ -12,9 +12,9 @@ use crate::finding::test::Test;
 use crate::finding::{Finding, Reporter};
 use crate::manifest::model::SummarySection;
 use crate::plan::model::Plan;
-use crate::record::Record;
 use crate::record::artifact::ArtifactRecord;
 use crate::record::delivery::Delivery;
+use crate::record::{Record, SCHEMA};
 use crate::redact::Registry;
 use crate::redact::writer::Writer;
 use crate::report::kept::Kept;
@@ -143,7 +143,7 @@ impl RecordFolder {
             return Ok(());
         }
         self.replace(FINDINGS, |out| {
-            for finding in read(&self.folder.join(FINDINGS))? {
+            for finding in findings(&self.folder.join(FINDINGS))? {
                 let mut finding = finding?;
                 if let Some(reporters) = self.again.get(&finding.fingerprint) {
                     finding.also.clone_from(reporters);
@@ -164,8 +164,8 @@ impl RecordFolder {
         let reports = [
             self.add_reporters(),
             self.replace("findings.sarif", |out| {
-                let findings = self.folder.join(FINDINGS);
-                sarif::write(out, &self.rules, Some(record), || read(&findings))
+                let path = self.folder.join(FINDINGS);
+                sarif::write(out, &self.rules, Some(record), || findings(&path))
             }),
             self.replace("junit.xml", |out| junit::write(out, record, &self.kept, &self.registry)),
             self.pages(record),
@@ -188,7 +188,7 @@ impl RecordFolder {
         })?;
         self.replace("report.html", |out| {
             let content = html::Content { record, tests: &self.tests, workspace: &self.workspace };
-            let page = html::of(&content, read(&self.folder.join(FINDINGS))?)?;
+            let page = html::of(&content, findings(&self.folder.join(FINDINGS))?)?;
             out.write_all(page.as_bytes())
         })
     }
@@ -231,6 +231,19 @@ impl RecordFolder {
 
     fn replace(&self, name: &str, write: impl FnOnce(&mut Sink) -> io::Result<()>) -> io::Result<()> {
         replace(&self.folder, &self.registry, name, write)
+    }
+}
+
+/// The record in `folder`.
+///
+/// # Errors
+/// Fails when it cannot be read, or is of another form than this program writes.
+pub fn read(folder: &Path) -> io::Result<Record> {
+    let record: Record = serde_json::from_slice(&std::fs::read(folder.join(RECORD))?)?;
+    if record.schema == SCHEMA {
+        Ok(record)
+    } else {
+        Err(io::Error::other(format!("it is of the form {:?}", record.schema)))
     }
 }
 
@@ -331,7 +344,7 @@ impl Lines {
 }
 
 /// The findings of a file of JSON lines, one at a time.
-fn read(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Finding>>> {
+fn findings(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Finding>>> {
     let mut lines = BufReader::new(File::open(path)?);
     let mut line = Vec::new();
     Ok(std::iter::from_fn(move || {
@@ -405,7 +418,7 @@ mod tests {
         assert_eq!(events.lines().count(), 5);
         assert!(!events.contains("said"));
         let read: Vec<Finding> =
-            read(&folder.path().join("findings.jsonl")).unwrap().map(Result::unwrap).collect();
+            findings(&folder.path().join("findings.jsonl")).unwrap().map(Result::unwrap).collect();
         assert_eq!(read, sample::findings());
         assert_eq!(complaints(&text(folder.path(), "findings.sarif")), [""; 0]);
     }

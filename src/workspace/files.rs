@@ -146,8 +146,15 @@ pub fn walk(root: &Path) -> Result<Vec<String>, String> {
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && depth > 0 => continue,
             Err(error) => return Err(format!("{} cannot be listed: {error}", folder.display())),
         };
-        for entry in entries.filter_map(Result::ok) {
-            let Ok(kind) = entry.file_type() else { continue };
+        for entry in entries {
+            let unlisted = |error| format!("{} cannot be listed: {error}", folder.display());
+            let entry = entry.map_err(unlisted)?;
+            let kind = match entry.file_type() {
+                Ok(kind) => kind,
+                // Gone since it was listed.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(unlisted(error)),
+            };
             // A name that is not UTF-8 can be no path in a manifest, a finding or a list.
             let Ok(name) = entry.file_name().into_string() else { continue };
             if is_hidden_name(&name) {

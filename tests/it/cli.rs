@@ -334,6 +334,7 @@ fn a_reader_that_goes_away_is_no_error_and_a_full_device_is() {
         let code = if args[0] == "run" { 5 } else { 4 };
         assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
         assert!(stderr.contains("standard output could not be written"), "{args:?}: {stderr}");
+        assert!(stderr.contains("help: "), "{args:?}: {stderr}");
     }
 }
 

@@ -73,6 +73,18 @@ fn a_baseline_is_written_from_a_run_and_then_only_what_is_new_counts() {
 }
 
 #[test]
+fn a_baseline_is_not_written_behind_a_link_of_the_repository() {
+    let repo = repo(", baseline: link/new/known.json", "bad\n");
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), repo.path().join("link")).unwrap();
+    repo.run(&["run", "c", "--out", "out"]);
+    let refused = repo.run(&["baseline", "update", "c", "--from", "out"]);
+    assert_eq!(refused.code, Some(4), "{}", refused.stderr);
+    assert!(refused.stderr.contains("symbolic link"), "{}", refused.stderr);
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0, "nothing was made there");
+}
+
+#[test]
 fn only_changed_lines_count_where_the_gate_says_so_and_without_a_base_nothing_is_green() {
     let repo = repo(", filter-mode: added", "bad\nok\n");
     repo.commit();

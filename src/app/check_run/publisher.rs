@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::app::check_run::{CLOSE, together};
+use crate::app::check_run::{CLOSE, fall_back, jobs, together, without_verdict};
+use crate::app::code_scanning;
 use crate::app::failure::Failure;
 use crate::app::journals;
 use crate::app::tell::on_a_thread;
@@ -18,9 +20,11 @@ use crate::deliver::live::Live;
 use crate::deliver::outbox::Outbox;
 use crate::deliver::publish::{self, Cancelled, Following};
 use crate::deliver::remote::Remote;
+use crate::environ::Environ;
 use crate::event::RunEvent;
 use crate::journal::file::Journal;
 use crate::plan::model::Plan;
+use crate::record::Record;
 use crate::record::delivery::Delivery;
 use crate::redact::Registry;
 
@@ -39,11 +43,12 @@ pub(in crate::app) struct Publisher {
 }
 
 /// What became of a delivery.
-pub(in crate::app) struct Published {
+#[derive(Debug)]
+pub struct Published {
     /// What the record is to say of it.
-    pub(in crate::app) delivery: Delivery,
-    /// What is amiss although it may have arrived.
-    pub(in crate::app) trouble: Option<String>,
+    pub delivery: Delivery,
+    /// What the journal could not be told, although the delivery may have arrived.
+    pub trouble: Option<String>,
 }
 
 impl Publisher {
@@ -80,13 +85,31 @@ impl Publisher {
         Ok(Self { events, journal, jobs, published })
     }
 
-    /// How many check runs there are.
-    pub(in crate::app) const fn count(&self) -> usize {
-        self.jobs.len()
+    /// Says how the run whose `record` is kept in `folder` came out: by its check runs, another way where they are
+    /// refused, and to code scanning.
+    pub(in crate::app) async fn deliver(
+        self,
+        record: &Record,
+        folder: &Path,
+        environ: &Environ,
+        registry: &Registry,
+        cancelled: &Cancelled,
+    ) -> Published {
+        let Published { delivery, trouble } = self.finish(jobs(record, folder, registry)).await;
+        let mut delivery = fall_back(record, delivery, environ, registry).await;
+        delivery.sarif =
+            code_scanning::deliver(record, folder, environ, registry, Some(cancelled.clone())).await;
+        Published { delivery, trouble }
     }
 
-    /// Says how the run came out, and waits until that has arrived.
-    pub(in crate::app) async fn finish(self, jobs: io::Result<Vec<Job>>) -> Published {
+    /// Says that the run came to nothing because of `failure`.
+    pub(in crate::app) async fn close(self, failure: &Failure, registry: &Registry) -> Published {
+        let jobs = self.jobs.iter().map(|_| without_verdict(failure, registry)).collect();
+        self.finish(jobs).await
+    }
+
+    /// Gives each check run its job, and waits until all of them have arrived.
+    async fn finish(self, jobs: io::Result<Vec<Job>>) -> Published {
         for (sender, job) in self.jobs.into_iter().zip(jobs.into_iter().flatten()) {
             // Who follows no more has said why. Who gets no job says that there is no verdict.
             drop(sender.send(job));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::app::check_run::{CLOSE, Wanted, Way, fall_back, jobs, on_signals, preview, subjects, together};
+use crate::app::check_run::{
+    CLOSE, Published, Wanted, Way, fall_back, jobs, on_signals, preview, subjects, together,
+};
 use crate::app::code_scanning;
 use crate::app::failure::Failure;
 use crate::app::folders;
@@ -21,9 +23,9 @@ use crate::environ::Environ;
 use crate::id::RunId;
 use crate::journal::file::{Journal, JournalError};
 use crate::policy::model::{Asked, Verb};
-use crate::record::Record;
-use crate::record::delivery::{Delivered, Delivery};
+use crate::record::delivery::Delivered;
 use crate::redact::Registry;
+use crate::report::record_folder;
 
 /// How a stored record is to be delivered.
 #[derive(Clone, Copy, Debug)]
@@ -92,15 +94,6 @@ impl PublishError {
     }
 }
 
-/// What became of a delivery, and what is amiss beside it.
-#[derive(Debug)]
-pub struct Published {
-    /// What the record says of it now.
-    pub delivery: Delivery,
-    /// What the journal could not be told.
-    pub trouble: Option<String>,
-}
-
 /// Delivers the record in `folder`. One that was delivered stays as it is, unless a new check run is asked for.
 ///
 /// # Errors
@@ -108,7 +101,7 @@ pub struct Published {
 pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Published, PublishError> {
     let registry = crate::app::secrets::registry(environ);
     let unreadable = |source| PublishError::Record { folder: folder.display().to_string(), source };
-    let mut record = read(folder).map_err(unreadable)?;
+    let mut record = record_folder::read(folder).map_err(unreadable)?;
     let untouched = |delivery| Ok(Published { delivery, trouble: None });
     if options.wanted == Wanted::Preview {
         let shown = event_loop()?.block_on(preview(&record, folder, environ, &registry));
@@ -174,18 +167,8 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
         Ok::<_, Failure>(published)
     })?;
     record.delivery = published.delivery.clone();
-    crate::report::record_folder::rewrite(folder, &registry, &record).map_err(unreadable)?;
+    record_folder::rewrite(folder, &registry, &record).map_err(unreadable)?;
     Ok(published)
-}
-
-fn read(folder: &Path) -> io::Result<Record> {
-    let text = std::fs::read(folder.join("record.json"))?;
-    let record: Record = serde_json::from_slice(&text)?;
-    if record.schema == crate::record::SCHEMA {
-        Ok(record)
-    } else {
-        Err(io::Error::other(format!("it is of the form {:?}", record.schema)))
-    }
 }
 
 /// The journal of `run`, held from now on; nothing where it has none.
