@@ -62,8 +62,6 @@ pub enum RunEvent {
     StepOutput {
         /// The step.
         key: StepKey,
-        /// Where it wrote.
-        stream: Stream,
         /// What it wrote, without secrets.
         bytes: Arc<[u8]>,
     },

@@ -167,14 +167,6 @@ impl RepoPath {
     pub fn root() -> Self {
         Self(".".to_owned())
     }
-
-    /// Whether this path is `other` or lies below it.
-    #[must_use]
-    pub fn is_within(&self, other: &Self) -> bool {
-        other.0 == "."
-            || self.0 == other.0
-            || self.0.strip_prefix(&other.0).is_some_and(|rest| rest.starts_with('/'))
-    }
 }
 
 /// The key of one execution of a step: its id, with the matrix leg when there is one, as in `rows (orders)`.

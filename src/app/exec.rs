@@ -73,7 +73,7 @@ pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Passed,
         usage(format!("the current folder is not usable: {error}"), "change to another one")
     })?;
     let workspace = workspace(exec, &here)?;
-    let verdict = policy::allow(Asked::plain(Verb::Exec), None, environ).map_err(Failure::Policy)?;
+    let verdict = policy::allow(&Asked::plain(Verb::Exec), None, environ).map_err(Failure::Policy)?;
     let cgroups = Cgroups::of_this_host();
     let bounded = match verdict.power(environ) {
         Power::Policy(bounds) => within(exec, bounds, (&workspace, &here), sandbox, &cgroups)?,

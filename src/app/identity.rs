@@ -129,7 +129,7 @@ pub fn token(
     let repository = repository(question, environ)?.ok_or(IdentityError::NoRepository)?;
     let name = repository.to_string();
     let verdict =
-        policy::allow(Asked::plain(Verb::Token), Some(&name), environ).map_err(IdentityError::Policy)?;
+        policy::allow(&Asked::plain(Verb::Token), Some(&name), environ).map_err(IdentityError::Policy)?;
     let mut scope = Scope::checks(repository);
     if !permissions.is_empty() {
         scope.permissions = permissions;

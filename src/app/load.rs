@@ -133,22 +133,14 @@ impl Site {
         let command = find_command(&parsed, &request.command)?;
         let asked =
             Asked { verb: Verb::Run, command: Some(command.id.value.clone()), manifest: Some(parsed.sha256) };
-        let verdict = policies.judge(asked, &self.environ).map_err(Failure::Policy)?;
+        let verdict = policies.judge(&asked, &self.environ).map_err(Failure::Policy)?;
         Ok(Considered { parsed, policies, verdict })
-    }
-
-    /// Makes the plan of what `request` asks for.
-    ///
-    /// # Errors
-    /// Fails with everything that stands against it, of the first kind that there is: policy, manifest, inputs, host.
-    pub fn plan(&self, request: &RunRequest) -> Result<Plan, Failure> {
-        self.admitted(request, self.consider(request)?).map(|admitted| admitted.plan)
     }
 
     /// Makes the plan of what was considered, within the bounds of the policies that admit it.
     ///
     /// # Errors
-    /// As [`Self::plan`].
+    /// Fails with everything that stands against it, of the first kind that there is: policy, manifest, inputs, host.
     pub fn admitted(&self, request: &RunRequest, considered: Considered) -> Result<Admitted, Failure> {
         let Considered { parsed, policies, verdict } = considered;
         let verdict = verdict.admitted().map_err(Failure::Policy)?;

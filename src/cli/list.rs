@@ -24,9 +24,13 @@ pub(super) fn list(args: List, environ: Environ, talk: Talk) -> Result<Exit, std
     let commands = &parsed.manifest.commands;
     match args.format {
         Format::Json => {
-            talk.json(&json!({"commands": commands.iter().map(command_json).collect::<Vec<_>>()}))?;
+            let listed: Vec<Value> = commands.iter().map(command_json).collect();
+            talk.json(&json!({"name": parsed.manifest.name, "commands": listed}))?;
         }
-        Format::Human => talk.out(&commands.iter().map(command_text).collect::<String>())?,
+        Format::Human => {
+            let heading = parsed.manifest.name.as_ref().map(|name| format!("{name}\n\n"));
+            talk.out(&heading.into_iter().chain(commands.iter().map(command_text)).collect::<String>())?;
+        }
     }
     Ok(Exit::Passed)
 }

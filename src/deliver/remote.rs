@@ -58,7 +58,7 @@ impl Remote {
         let request = match call.method() {
             Method::Post => Request::post(path, body),
             Method::Patch => Request::patch(path, body),
-            Method::Get | Method::Put | Method::Delete => Request::get(path),
+            Method::Get | Method::Delete => Request::get(path),
         };
         let request = if call.is_repeatable() { request.repeatable() } else { request };
         let answer = self.client.send(&request, deadline).await?;

@@ -17,7 +17,7 @@ use crate::github::jwt;
 use crate::github::refusal::{Purpose, Reason, Refusal};
 use crate::github::repository::Repository;
 use crate::github::wire::Minted;
-pub use crate::github::wire::{Account, App as About, Installation, Webhook};
+pub use crate::github::wire::{App as About, Installation, Webhook};
 use crate::http::{Answer, Http};
 use crate::redact::Registry;
 use crate::redact::secret::Secret;
@@ -81,8 +81,6 @@ pub struct Token {
     pub secret: Secret,
     /// When it ends, by the server's clock.
     pub expires_at: Timestamp,
-    /// What it may do, in GitHub's words.
-    pub permissions: BTreeMap<String, String>,
 }
 
 /// What is known of an App's installation.
@@ -183,7 +181,7 @@ impl App {
         let request = Request::post(path, scope.body()).repeatable();
         let answer = self.call(&request, Purpose::Token, deadline).await?;
         // Before anything else can go wrong with it, the token is hidden.
-        let Minted { token, expires_at, permissions } = read(&answer)?;
+        let Minted { token, expires_at } = read(&answer)?;
         let secret = Secret::new(token, &self.exchange.registry);
         if !is_token(secret.expose()) {
             let source = serde::de::Error::custom("the token holds characters that no token has");
@@ -192,7 +190,7 @@ impl App {
         // A server whose dates cannot be read is trusted for the hour that is documented.
         let hour = || Timestamp::from_unix_seconds(self.server_now().unix_seconds() + 3600);
         let expires_at = Timestamp::of_rfc3339(&expires_at).unwrap_or_else(hour);
-        Ok(Token { secret, expires_at, permissions })
+        Ok(Token { secret, expires_at })
     }
 
     /// A fresh token for `scope`, from the installation that is named or found.

@@ -86,8 +86,6 @@ pub struct Claims {
     pub actor: String,
     /// The event.
     pub event_name: String,
-    /// The workflow that the job stands in, as `owner/name/path@ref`.
-    pub job_workflow_ref: Option<String>,
     /// The workflow run's number.
     pub run_id: Option<String>,
 }

@@ -31,12 +31,6 @@ impl Repository {
         }
     }
 
-    /// Who owns it.
-    #[must_use]
-    pub fn owner(&self) -> &str {
-        &self.owner
-    }
-
     /// Its name, without the owner.
     #[must_use]
     pub fn name(&self) -> &str {

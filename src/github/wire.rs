@@ -42,8 +42,6 @@ pub struct Installation {
     pub id: u64,
     /// The App's numeric id.
     pub app_id: Option<u64>,
-    /// The App's name in addresses.
-    pub app_slug: Option<String>,
     /// On whose repositories.
     pub account: Option<Account>,
     /// Permissions that were granted.
@@ -85,6 +83,4 @@ fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> 
 pub(super) struct Minted {
     pub(super) token: String,
     pub(super) expires_at: String,
-    #[serde(default)]
-    pub(super) permissions: BTreeMap<String, String>,
 }

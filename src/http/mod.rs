@@ -42,8 +42,6 @@ pub enum Method {
     Post,
     /// Changes a part of it.
     Patch,
-    /// Replaces it.
-    Put,
     /// Removes it.
     Delete,
 }
@@ -56,7 +54,6 @@ impl Method {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Patch => "PATCH",
-            Self::Put => "PUT",
             Self::Delete => "DELETE",
         }
     }
@@ -65,7 +62,7 @@ impl Method {
     #[must_use]
     pub const fn is_idempotent(self) -> bool {
         match self {
-            Self::Get | Self::Put | Self::Delete => true,
+            Self::Get | Self::Delete => true,
             Self::Post | Self::Patch => false,
         }
     }
@@ -191,7 +188,6 @@ async fn once(client: &reqwest::Client, call: &Call) -> Result<Answer, HttpError
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
         Method::Patch => reqwest::Method::PATCH,
-        Method::Put => reqwest::Method::PUT,
         Method::Delete => reqwest::Method::DELETE,
     };
     let mut request = client.request(method, call.url.clone()).header(USER_AGENT, AGENT);

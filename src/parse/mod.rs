@@ -148,11 +148,6 @@ impl LineParser {
         splitter.push(bytes, &mut |line| self.reader.line(origin, line, sink));
     }
 
-    /// Reads one whole line, given without its end.
-    pub fn line(&mut self, origin: Origin, line: &[u8], sink: &mut dyn FnMut(Said)) {
-        self.reader.line(origin, line, sink);
-    }
-
     /// The step has ended: reads last lines that have no end.
     pub fn finish(&mut self, sink: &mut dyn FnMut(Said)) {
         self.stdout.finish(&mut |line| self.reader.line(Origin::Stdout, line, sink));

@@ -6,16 +6,12 @@ use globset::{GlobBuilder, GlobMatcher};
 /// A repository, or several by a glob of the name.
 #[derive(Clone, Debug)]
 pub struct RepositoryGlob {
-    /// As written.
-    pub text: String,
     matcher: GlobMatcher,
 }
 
 /// A reference, or several.
 #[derive(Clone, Debug)]
 pub struct RefGlob {
-    /// As written.
-    pub text: String,
     matcher: GlobMatcher,
 }
 
@@ -33,7 +29,7 @@ impl RepositoryGlob {
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         let glob = GlobBuilder::new(text).literal_separator(true).case_insensitive(true).build().ok()?;
-        Some(Self { text: text.to_owned(), matcher: glob.compile_matcher() })
+        Some(Self { matcher: glob.compile_matcher() })
     }
 
     /// Whether `repository` is one of them.
@@ -49,7 +45,7 @@ impl RefGlob {
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         let glob = GlobBuilder::new(text).literal_separator(true).build().ok()?;
-        Some(Self { text: text.to_owned(), matcher: glob.compile_matcher() })
+        Some(Self { matcher: glob.compile_matcher() })
     }
 
     /// Whether `reference` is one of them.

@@ -50,20 +50,6 @@ pub enum Added {
     Full,
 }
 
-impl Added {
-    /// Whether the value is too short to be redacted.
-    #[must_use]
-    pub const fn is_too_short(self) -> bool {
-        matches!(self, Self::TooShort)
-    }
-
-    /// Whether the value is redacted.
-    #[must_use]
-    pub const fn is_hidden(self) -> bool {
-        matches!(self, Self::Registered | Self::Known)
-    }
-}
-
 /// The secrets of this process. Clones share one set; a value that is added reaches every stream with its next bytes.
 #[derive(Clone, Default)]
 pub struct Registry(Arc<Shared>);

@@ -12,9 +12,6 @@ use crate::record::artifact::{ArtifactRecord, ArtifactState, LISTS};
 use crate::record::delivery::Delivery;
 use crate::redact::Registry;
 
-/// Largest step summary that GitHub shows; a larger one it drops whole.
-pub const MAX_SUMMARY: usize = 1 << 20;
-
 /// Most bytes of the file that names subjects.
 const MAX_SUBJECTS: usize = 1 << 20;
 

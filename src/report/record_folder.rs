@@ -363,7 +363,6 @@ mod tests {
     use std::sync::Arc;
 
     use crate::clock::Timestamp;
-    use crate::event::Stream;
     use crate::finding::{Level, Location};
     use crate::report::{sample, sarif::tests::complaints};
 
@@ -377,11 +376,7 @@ mod tests {
         let key = record.steps[0].key.clone();
         let at = Timestamp::from_unix_seconds(1_700_000_000);
         writing.event(&RunEvent::StepStarted { key: key.clone(), at, attempt: 1 });
-        writing.event(&RunEvent::StepOutput {
-            key,
-            stream: Stream::Stdout,
-            bytes: Arc::from(b"said\n".as_slice()),
-        });
+        writing.event(&RunEvent::StepOutput { key, bytes: Arc::from(b"said\n".as_slice()) });
         for finding in findings {
             writing.event(&RunEvent::Finding { finding: Box::new(finding) });
         }

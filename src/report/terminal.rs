@@ -354,7 +354,6 @@ mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
-    use crate::event::Stream;
     use crate::id::RunId;
     use crate::record::Outcome;
     use crate::report::sample;
@@ -407,11 +406,7 @@ mod tests {
         );
         let at = Timestamp::from_unix_seconds(0);
         let start = |id| RunEvent::StepStarted { key: key(id), at, attempt: 1 };
-        let says = |id, text: &str| RunEvent::StepOutput {
-            key: key(id),
-            stream: Stream::Stdout,
-            bytes: text.as_bytes().into(),
-        };
+        let says = |id, text: &str| RunEvent::StepOutput { key: key(id), bytes: text.as_bytes().into() };
         let ends = |step| RunEvent::StepFinished { at, step: Box::new(step) };
         let failed =
             StepRecord { reason: Some("exit code 1".to_owned()), ..sample::step("two", Outcome::Failure) };

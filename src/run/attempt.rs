@@ -168,8 +168,7 @@ impl<'a> Attempt<'a> {
             }
             self.output.end(stream)
         };
-        self.unsent =
-            shown.map(|bytes: Arc<[u8]>| RunEvent::StepOutput { key: self.job.key.clone(), stream, bytes });
+        self.unsent = shown.map(|bytes: Arc<[u8]>| RunEvent::StepOutput { key: self.job.key.clone(), bytes });
     }
 
     /// What the helper said, or that it is gone.

@@ -244,14 +244,6 @@ impl Group {
         }
     }
 
-    /// Processor time of everything that was ever in the group; nothing when the kernel does not count it.
-    #[must_use]
-    pub fn cpu_time(&self) -> Option<Duration> {
-        let text = fs::read_to_string(self.path.join("cpu.stat")).ok()?;
-        let microseconds = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?.parse().ok()?;
-        Some(Duration::from_micros(microseconds))
-    }
-
     /// Kills what is left and removes the group.
     pub fn close(self) {
         drop(self);

@@ -119,7 +119,7 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
     }
     let about = (record.repository.as_deref(), record.sha.as_deref());
     let asked = Asked { command: Some(record.command.clone()), ..Asked::plain(Verb::Publish) };
-    policy::allow(asked, about.0, environ).map_err(Failure::Policy)?;
+    policy::allow(&asked, about.0, environ).map_err(Failure::Policy)?;
     let mut subjects = subjects(&record);
     let (Way::Remote(remote), false) = (Way::of(Wanted::On, about, environ, &registry)?, subjects.is_empty())
     else {

@@ -112,7 +112,6 @@ mod tests {
             sha: "a".repeat(40),
             actor: "octocat".to_owned(),
             event_name: "push".to_owned(),
-            job_workflow_ref: None,
             run_id: Some("42".to_owned()),
         }
     }

@@ -109,7 +109,7 @@ impl Policies {
     ///
     /// # Errors
     /// Says why facts cannot be had, which refuses as much as a rule would.
-    pub fn judge(&self, asked: Asked, environ: &Environ) -> Result<Verdict, String> {
+    pub fn judge(&self, asked: &Asked, environ: &Environ) -> Result<Verdict, String> {
         if self.0.iter().any(|policy| policy.server.is_some()) {
             let host = Host::of_environ(environ).map_err(|error| format!("{error}; {}", error.remedy()))?;
             self.serves(&host)?;
@@ -119,18 +119,16 @@ impl Policies {
             facts = facts::verified(self, facts, environ)?;
         }
         if !self.0.is_empty() {
-            teams::look_up(self, &asked, &mut facts, environ);
+            teams::look_up(self, asked, &mut facts, environ);
         }
-        let decision = decide(&self.0, &asked, &facts);
-        Ok(Verdict { asked, facts, decision: (!self.0.is_empty()).then_some(decision) })
+        let decision = decide(&self.0, asked, &facts);
+        Ok(Verdict { facts, decision: (!self.0.is_empty()).then_some(decision) })
     }
 }
 
 /// What the policies come to.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// What was asked.
-    pub asked: Asked,
     /// What is known of the job.
     pub facts: Facts,
     /// The decision; absent where there is no policy.
@@ -164,7 +162,7 @@ impl Verdict {
 ///
 /// # Errors
 /// Says why not.
-pub fn allow(asked: Asked, repository: Option<&str>, environ: &Environ) -> Result<Verdict, String> {
+pub fn allow(asked: &Asked, repository: Option<&str>, environ: &Environ) -> Result<Verdict, String> {
     let verb = asked.verb;
     let policies = Policies::of_host(environ)?;
     let verdict = policies.judge(asked, environ)?.admitted()?;

@@ -39,7 +39,7 @@ pub static MANIFEST: Object = Object {
     doc: "What can be run in this repository.",
     fields: &[
         field("version", Kind::Version, "Version of the manifest's format.").required(),
-        field("name", Kind::Text, "Shown in check runs.").otherwise("the repository's name"),
+        field("name", Kind::Text, "Heading of `rungate list`."),
         field("env", OUTER_ENV, "Environment of every step."),
         field("defaults", Kind::Object(&DEFAULTS), "What steps take when they say nothing."),
         field("sandbox", Kind::Object(&sandbox::SANDBOX), "Sandbox settings of every command."),

@@ -12,7 +12,7 @@ use crate::manifest::model::{Artifact, Gate, Input, Report, SandboxSettings, She
 /// A whole manifest.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// Shown in check runs; absent: the repository's name.
+    /// Heading of the list of commands.
     pub name: Option<String>,
     /// Environment of every step.
     pub env: Vec<EnvEntry>,
