@@ -174,7 +174,8 @@ fn parse_file(source: &PlannedSource, workspace: &Path, path: &str, file: impl R
         report(spool, source.on_parse_error, "report-broken", message);
     }
     if let Err(error) = result {
-        report(spool, source.on_parse_error, "report-broken", format!("report {path}: {error}"));
+        let message = format!("report {path}: {}", with_source(&error));
+        report(spool, source.on_parse_error, "report-broken", message);
     }
 }
 
