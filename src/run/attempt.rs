@@ -180,13 +180,13 @@ impl<'a> Attempt<'a> {
                 // The helper was killed, by us or by the script, and what it watched over has come to this process.
                 self.child.force_kill();
                 self.child.reap();
-                let _count = sweep_strays(SWEEP_PATIENCE);
+                sweep_strays(SWEEP_PATIENCE);
             }
             self.drain_until = Some(Instant::now() + DRAIN_PATIENCE);
             return;
         };
         self.frame.extend_from_slice(bytes);
-        while let Some((frame, rest)) = self.frame.split_first_chunk::<FRAME>() {
+        while let Some(frame) = self.frame.first_chunk::<FRAME>() {
             match Status::decode(frame) {
                 Some(Status::Failed(error)) => self.setup = Some(error),
                 Some(Status::Exited { code }) => self.end = Some(End::Code(code)),
@@ -196,7 +196,7 @@ impl<'a> Attempt<'a> {
                 }
                 Some(Status::Started { .. }) | None => {}
             }
-            self.frame = rest.to_vec();
+            self.frame.drain(..FRAME);
         }
     }
 

@@ -246,9 +246,9 @@ impl Watch {
                     Ok(0) | Err(_) => break,
                     Ok(count) => {
                         bytes.extend_from_slice(&word[..count]);
-                        while let Some((frame, rest)) = bytes.split_first_chunk::<FRAME>() {
+                        while let Some(frame) = bytes.first_chunk::<FRAME>() {
                             told.frame(frame);
-                            bytes = rest.to_vec();
+                            bytes.drain(..FRAME);
                         }
                     }
                 },
@@ -259,7 +259,7 @@ impl Watch {
         }
         self.child.reap();
         if !told.swept && told.setup.is_none() {
-            let _count = sweep_strays(SWEEP_PATIENCE);
+            sweep_strays(SWEEP_PATIENCE);
         }
         (told, self)
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use rungate::manifest::model::Network;
@@ -14,6 +14,8 @@ use rungate::sandbox::confinement::{Confinement, KernelLimits, PrivateFile, Tier
 use rungate::sandbox::launch::Launch;
 use rungate::sandbox::processes;
 use rungate::sandbox::status::{Call, FRAME, Proc, Status};
+
+use crate::context::wait_until;
 
 fn sandbox() -> Sandbox {
     Sandbox::with_helper(env!("CARGO_BIN_EXE_rungate").into())
@@ -303,14 +305,6 @@ fn private_files_are_found_and_can_be_read_after_the_end() {
 
 fn is_alive(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
-}
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(10), "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 const STUBBORN: &str =

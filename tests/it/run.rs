@@ -424,7 +424,12 @@ fn a_run_that_nobody_reads_still_ends_by_its_timeout_and_its_signals() {
         let child = repo.program(&["run", "c"]).stdout(out.1).stderr(err.1).spawn().unwrap();
         (repo, word, code, child, out.0, err.0)
     });
-    std::thread::sleep(Duration::from_millis(300));
+    // Before its first step begins it may not listen to signals yet.
+    let begun = |runs: std::path::PathBuf| {
+        let runs = std::fs::read_dir(runs).into_iter().flatten().filter_map(Result::ok);
+        runs.into_iter().any(|run| run.path().join("steps/a").is_dir())
+    };
+    wait_until("the first step", || begun(cancelled.path().join(".rungate/runs")));
     kill(Pid::from_raw(runs[1].3.id().cast_signed()), Signal::SIGTERM).unwrap();
     for (repo, word, code, mut child, _out, _err) in runs {
         wait_until("the end of a run that nobody reads", || child.try_wait().unwrap().is_some());
