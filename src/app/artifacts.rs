@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::app::check_run::stored::PublishError;
 use crate::app::failure::Failure;
-use crate::app::signals::on_signals;
+use crate::app::signals;
 use crate::app::tell::event_loop;
 use crate::deliver::artifacts::{Delivering, deliver, stage};
 use crate::deliver::publish::Cancelled;
@@ -161,11 +161,7 @@ pub fn publish(folder: &Path, environ: &Environ) -> Result<Vec<String>, PublishE
         }
     }
     event_loop()?.block_on(async {
-        let (sender, cancelled) = watch::channel(false);
-        let sender = std::sync::Arc::new(sender);
-        on_signals(move || {
-            let _nobody_may_follow = sender.send(true);
-        })?;
+        let cancelled = signals::cancelled()?;
         let (events, inbox) = mpsc::channel(1);
         // Nobody listens, so that nothing may wait for room.
         drop(inbox);

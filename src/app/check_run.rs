@@ -7,10 +7,8 @@ mod unjudged;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::app::code_scanning;
@@ -21,7 +19,7 @@ use crate::deliver::compose::{Job, Lines, Subject};
 use crate::deliver::fallback::{self, Ways};
 use crate::deliver::gates;
 use crate::deliver::preview::Preview;
-use crate::deliver::publish::{self, Cancelled};
+use crate::deliver::publish;
 use crate::deliver::remote::Remote;
 use crate::environ::Environ;
 use crate::github::app::{Access, Scope};
@@ -292,14 +290,4 @@ pub(super) async fn preview(
         preview.show(&upload.shown(repository));
     }
     preview.finish()?.finish().map(drop)
-}
-
-/// Told when a signal asks this process to end.
-fn on_signals() -> Result<Cancelled, Failure> {
-    let (sender, cancelled) = watch::channel(false);
-    let sender = Arc::new(sender);
-    crate::app::signals::on_signals(move || {
-        let _ = sender.send(true);
-    })?;
-    Ok(cancelled)
 }

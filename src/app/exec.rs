@@ -129,12 +129,12 @@ fn tier(asked: Option<Tier>, layers: &HostLayers) -> Result<Tier, Failure> {
 }
 
 /// A private folder on the host, in the tier that has no file system of its own.
-fn private_folder(tier: Tier, sandbox: &Sandbox) -> Result<Option<Temporary>, Failure> {
+fn private_folder(tier: Tier, sandbox: &Sandbox, environ: &Environ) -> Result<Option<Temporary>, Failure> {
     match tier {
         Tier::Namespaces => return Ok(None),
         Tier::Landlock | Tier::None => {}
     }
-    let folder = Temporary::make(sandbox)?;
+    let folder = Temporary::make(sandbox, environ)?;
     for name in ["home", "tmp", "files"] {
         std::fs::create_dir(folder.path().join(name)).map_err(|error| {
             host(
@@ -184,7 +184,7 @@ struct Place<'a> {
 impl Place<'_> {
     /// Runs the program in `tier`. The inner error is that of a program that was not started.
     fn run(&self, tier: Tier, cgroups: &Cgroups) -> Result<Result<Passed, PassError>, Failure> {
-        let scratch = private_folder(tier, self.sandbox)?;
+        let scratch = private_folder(tier, self.sandbox, self.environ)?;
         let launch = self.launch(tier, scratch.as_ref().map_or(Path::new("/"), Temporary::path))?;
         let sinks = [sink(self.environ, &io::stdout())?, sink(self.environ, &io::stderr())?];
         let (timeout, private) = (self.exec.timeout, scratch.as_ref().map(Temporary::path));

@@ -70,11 +70,36 @@ pub enum Failure {
         allow: &'static str,
     },
     /// The host cannot do what was asked.
-    #[error("this host cannot do what was asked")]
+    #[error("{}", of_host(.0))]
     Host(Vec<HostProblem>),
+}
+
+/// What to say of `problems`: the problem where there is one, because most who quote it quote nothing else.
+fn of_host(problems: &[HostProblem]) -> &str {
+    match problems {
+        [only] => &only.what,
+        _ => "this host cannot do what was asked",
+    }
 }
 
 /// A failure for which one sentence and one remedy say all.
 pub(crate) fn host(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
     Failure::Host(vec![HostProblem { what: what.into(), remedy: remedy.into() }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_quotes_a_failure_of_the_host_quotes_what_is_wrong() {
+        let problem = |what: &str| HostProblem { what: what.to_owned(), remedy: "mend it".to_owned() };
+        assert_eq!(
+            host("there is no folder for state", "set HOME").to_string(),
+            "there is no folder for state"
+        );
+        let several =
+            Failure::Host(vec![problem("pwsh is not installed"), problem("python is not installed")]);
+        assert_eq!(several.to_string(), "this host cannot do what was asked");
+    }
 }

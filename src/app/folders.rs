@@ -16,12 +16,12 @@ use crate::sandbox::discard::discard;
 pub struct Temporary(PathBuf);
 
 impl Temporary {
-    /// Makes one in `TMPDIR`.
+    /// Makes one in the folder for temporary files.
     ///
     /// # Errors
     /// Fails when that cannot be written.
-    pub fn make(sandbox: &Sandbox) -> Result<Self, Failure> {
-        let folder = std::env::temp_dir().join(format!("rungate-{}", RunId::fresh()));
+    pub fn make(sandbox: &Sandbox, environ: &Environ) -> Result<Self, Failure> {
+        let folder = environ.temporary().join(format!("rungate-{}", RunId::fresh()));
         // Before there is anything to remove, so that at no moment it could be left behind.
         sandbox.remove_if_killed(&folder);
         let made = std::path::absolute(&folder)

@@ -130,7 +130,7 @@ fn attempt(
     notes.extend(way.note(&site.environ));
     let run_id = RunId::fresh();
     let folder = folders::record(options.out.as_deref(), &site.workspace, &site.environ, run_id)?;
-    let scratch = folders::Temporary::make(&site.sandbox)?;
+    let scratch = folders::Temporary::make(&site.sandbox, &site.environ)?;
     let report =
         Report::create(&folder, &site.workspace, &registry, &plan, &site.environ).map_err(|error| {
             host(

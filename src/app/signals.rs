@@ -10,7 +10,7 @@ use crate::deliver::publish::Cancelled;
 use crate::run::stop::{Stopper, Why};
 
 /// Calls `act` for every signal that asks this process to end.
-pub(super) fn on_signals(act: impl Fn() + Clone + Send + 'static) -> Result<(), Failure> {
+fn on_signals(act: impl Fn() + Clone + Send + 'static) -> Result<(), Failure> {
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
         let mut listening = signal(kind).map_err(|error| {
             host(format!("signals cannot be heard: {error}"), "raise the limit on open files")
@@ -23,6 +23,16 @@ pub(super) fn on_signals(act: impl Fn() + Clone + Send + 'static) -> Result<(), 
         });
     }
     Ok(())
+}
+
+/// Whether such a signal has come, from now on.
+pub(super) fn cancelled() -> Result<Cancelled, Failure> {
+    let (sender, cancelled) = watch::channel(false);
+    let sender = Arc::new(sender);
+    on_signals(move || {
+        let _nobody_may_follow = sender.send(true);
+    })?;
+    Ok(cancelled)
 }
 
 /// Lets signals stop the run: the first politely, the next at once.

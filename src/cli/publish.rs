@@ -58,7 +58,8 @@ pub(super) fn publish(args: &Publish, environ: &Environ, talk: Talk) -> Exit {
             }
         }
         Delivered::None | Delivered::Pending | Delivered::Failed => {
-            talk.error(&format!("the check run was not delivered: {reason}"), None);
+            let help = "mend that, and publish it again: what has arrived is not sent twice";
+            talk.error(&format!("the check run was not delivered: {reason}"), Some(help));
             Exit::Undelivered
         }
     }

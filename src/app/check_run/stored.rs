@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::app::check_run::{
-    CLOSE, Published, Wanted, Way, fall_back, jobs, on_signals, preview, subjects, together,
-};
+use crate::app::check_run::{CLOSE, Published, Wanted, Way, fall_back, jobs, preview, subjects, together};
 use crate::app::code_scanning;
 use crate::app::failure::Failure;
 use crate::app::folders;
 use crate::app::journals::{self, Stored};
 use crate::app::policy;
+use crate::app::signals;
 use crate::app::tell::event_loop;
 use crate::deliver::compose::{Job, Subject};
 use crate::deliver::outbox::Outbox;
@@ -142,7 +141,7 @@ pub fn publish(folder: &Path, environ: &Environ, options: Options) -> Result<Pub
     }
     let jobs = jobs(&record, folder, &registry).map_err(unreadable)?;
     let published = event_loop()?.block_on(async {
-        let cancelled = on_signals()?;
+        let cancelled = signals::cancelled()?;
         let mut published = if stays {
             // Taken up to no purpose; what is not written is done so by the next `reconcile`.
             let _closed_before = journal.as_ref().map(|journal| journal.close());

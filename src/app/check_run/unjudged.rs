@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::app::check_run::{CLOSE, Wanted, Way, details, on_signals};
+use crate::app::check_run::{CLOSE, Wanted, Way, details};
 use crate::app::failure::Failure;
 use crate::app::folders;
 use crate::app::journals::{self, Begun};
 use crate::app::load::Site;
 use crate::app::secrets;
+use crate::app::signals;
 use crate::app::tell::event_loop;
 use crate::clock::Timestamp;
 use crate::deliver::compose::{Job, Subject};
@@ -82,7 +83,7 @@ pub(in crate::app) fn post_failure(
         Err(why) => return Some(why),
     };
     let delivery = event_loop().ok()?.block_on(async {
-        let cancelled = on_signals().ok();
+        let cancelled = signals::cancelled().ok();
         let outbox = Outbox::new(remote.as_ref(), Arc::clone(&journal), subject.external_id.clone());
         let delivery = publish::deliver(&outbox, &subject, job, false, cancelled).await;
         let _delivered_all_the_same = journals::end(outbox, &journal);
@@ -141,8 +142,12 @@ pub(in crate::app) fn without_verdict(failure: &Failure, registry: &Registry) ->
             item(&mut text, help, registry);
         }
         Failure::Host(problems) => {
-            for problem in problems {
-                item(&mut text, &format!("{}; {}", problem.what, problem.remedy), registry);
+            if let [only] = problems.as_slice() {
+                item(&mut text, &only.remedy, registry);
+            } else {
+                for problem in problems {
+                    item(&mut text, &format!("{}; {}", problem.what, problem.remedy), registry);
+                }
             }
         }
     }

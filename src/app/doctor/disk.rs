@@ -1,6 +1,6 @@
 //! Room on the disks that runs write to.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::sys::statvfs::statvfs;
 
@@ -21,7 +21,7 @@ const MIB: u64 = 1 << 20;
 
 pub(super) fn checks(patient: Patient<'_>) -> Vec<Check> {
     let state = folders::state(patient.environ);
-    let temporary = patient.environ.path("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp"));
+    let temporary = patient.environ.temporary();
     vec![
         match state {
             Ok(folder) => {

@@ -14,7 +14,7 @@ const SHELLS: [(&str, Shell); 4] =
 pub(super) fn checks(patient: Patient<'_>) -> Vec<Check> {
     // No repository is under test, so that no interpreter can be its own: the folder is empty. It has to be there, because
     // what is on PATH may be a shim that is asked, in a sandbox, what it stands for.
-    let mut checks = match Temporary::make(patient.sandbox) {
+    let mut checks = match Temporary::make(patient.sandbox, patient.environ) {
         Ok(empty) => {
             let place = Place { workspace: empty.path(), environ: patient.environ, sandbox: patient.sandbox };
             SHELLS.iter().map(|(id, shell)| interpreter(id, *shell, place)).collect()
