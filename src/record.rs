@@ -349,3 +349,15 @@ pub struct Record {
     /// The audit log's word; `none` until there is one.
     pub audit: Cow<'static, str>,
 }
+
+impl Record {
+    /// Whether steps are missing that would have looked for something. What such a run has not found may be there all the
+    /// same.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        let stopped =
+            |outcome| matches!(outcome, Outcome::Cancelled | Outcome::TimedOut | Outcome::SetupFailed);
+        matches!(self.conclusion, Conclusion::Cancelled | Conclusion::TimedOut)
+            || self.steps.iter().any(|step| stopped(step.outcome))
+    }
+}

@@ -11,7 +11,7 @@ use crate::finding::Finding;
 use crate::finding::baseline::{Baseline, Entry};
 use crate::id::{RepoPath, StepId};
 use crate::manifest::model::{Command, Gate};
-use crate::record::{Conclusion, Record};
+use crate::record::Record;
 use crate::report::record_folder;
 use crate::workspace::files::Beneath;
 use crate::workspace::{self, writable};
@@ -72,13 +72,11 @@ fn record(from: &Path, command: &Command) -> Result<Record, Failure> {
         let message = format!("the record is of {}, not of {}", record.command, command.id.value);
         return Err(usage(message, "name a record of the same command"));
     }
-    let how = match record.conclusion {
-        Conclusion::Success | Conclusion::Neutral | Conclusion::Failure => return Ok(record),
-        Conclusion::Cancelled => "cancelled",
-        Conclusion::TimedOut => "timed out",
-    };
-    let message = format!("the run was {how}: it has not seen everything");
-    Err(usage(message, "take the record of a run that came to its end"))
+    if record.is_partial() {
+        let message = "the run or one of its steps was stopped: it has not seen everything".to_owned();
+        return Err(usage(message, "take the record of a run whose steps came to their ends"));
+    }
+    Ok(record)
 }
 
 /// What the run has found that `gates` look at.

@@ -14,8 +14,8 @@ use crate::environ::Environ;
 use crate::github::app::Scope;
 use crate::http::error::chain;
 use crate::plan::model::Plan;
+use crate::record::Record;
 use crate::record::delivery::{Delivered, SarifDelivery, SarifPlan};
-use crate::record::{Conclusion, Outcome, Record};
 use crate::redact::Registry;
 
 /// What the upload of a run of `plan` is to be, where the manifest asks for one.
@@ -46,7 +46,7 @@ pub(super) fn prepare(record: &Record, folder: &Path) -> Option<Result<Upload, S
 }
 
 fn prepared(record: &Record, plan: &SarifPlan, folder: &Path) -> Result<Upload, SarifDelivery> {
-    if is_partial(record) {
+    if record.is_partial() {
         // Code scanning takes an alert that is not in the latest upload for fixed.
         let why = "the run did not come to its end, and code scanning would take what is missing for fixed";
         return Err(SarifDelivery::none(why));
@@ -64,13 +64,6 @@ fn prepared(record: &Record, plan: &SarifPlan, folder: &Path) -> Result<Upload, 
         .and_then(|file| Document::read(BufReader::new(file)));
     let document = read.map_err(|error| unsent(&chain(&error)))?;
     Ok(Upload { sha, git_ref, started_at: record.started_at, document })
-}
-
-/// Whether steps are missing from the run that would have looked for something.
-fn is_partial(record: &Record) -> bool {
-    let stopped = |outcome| matches!(outcome, Outcome::Cancelled | Outcome::TimedOut | Outcome::SetupFailed);
-    matches!(record.conclusion, Conclusion::Cancelled | Conclusion::TimedOut)
-        || record.steps.iter().any(|step| stopped(step.outcome))
 }
 
 /// Uploads what `record` in `folder` asks for, if it does. The token is another one than the check run's, so that an App

@@ -279,7 +279,8 @@ pub(super) enum Format {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  rungate validate\n  rungate validate --manifest ci/rungate.yml --format json\n  \
-        rungate validate --policy /etc/rungate/policy.yml\n"
+        rungate validate --policy /etc/rungate/policy.yml\n\n\
+        Looks at the manifest alone. Whether what it names is there, `rungate plan COMMAND` tells.\n"
 )]
 pub(super) struct Validate {
     #[command(flatten)]

@@ -200,7 +200,8 @@ impl Keeper {
                 Err(error) => {
                     // Half of an artifact is none.
                     let _ = std::fs::remove_dir_all(&folder);
-                    found = Found { left_out: found.left_out, ..Found::default() };
+                    let Found { left_out, left_out_count, .. } = found;
+                    found = Found { left_out, left_out_count, ..Found::default() };
                     (ArtifactState::Refused, Some(error.to_string()))
                 }
                 Ok(()) if found.entries.is_empty() => Self::empty(&task, &found),

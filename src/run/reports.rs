@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Take};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -147,6 +148,10 @@ fn open_fresh(
     if metadata.len() > limit {
         return Err(format!("is larger than the limit of {limit} bytes"));
     }
+    // As with artifacts: with another name it may be a file that the step itself could not have read.
+    if metadata.nlink() != 1 {
+        return Err(format!("has {} hard links", metadata.nlink()));
+    }
     let modified = metadata.modified().map_err(|error| format!("cannot be dated: {error}"))?;
     // The kernel dates files by a coarse clock that may lie a tick (at most 10 ms) behind.
     let tick = std::time::Duration::from_millis(10);
@@ -288,5 +293,7 @@ mod tests {
         nix::unistd::mkfifo(&root.join("fifo.xml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(open("link.xml", written, 5).is_err());
         assert!(open("fifo.xml", written, 5).is_err());
+        std::fs::hard_link(root.join("r.xml"), root.join("hard.xml")).unwrap();
+        assert!(open("hard.xml", written, 5).unwrap_err().contains("has 2 hard links"));
     }
 }

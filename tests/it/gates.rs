@@ -73,6 +73,21 @@ fn a_baseline_is_written_from_a_run_and_then_only_what_is_new_counts() {
 }
 
 #[test]
+fn a_baseline_is_not_written_from_a_run_that_was_stopped_midway() {
+    let hangs =
+        "      - {id: hangs, needs: [], timeout-minutes: 0.01, shell: sh, run: 'sleep 100'}\n    gates:";
+    let repo =
+        Repo::new(&MANIFEST.replace("GATE", ", baseline: known.json").replacen("    gates:", hangs, 1));
+    repo.write("a.txt", "bad\n");
+    let (_, record) = repo.record(&["--out", "out"]);
+    assert_eq!(record["conclusion"], "failure", "it was judged");
+    let refused = repo.run(&["baseline", "update", "c", "--from", "out"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("has not seen everything"), "{}", refused.stderr);
+    assert!(!repo.path().join("known.json").exists());
+}
+
+#[test]
 fn a_baseline_is_not_written_behind_a_link_of_the_repository() {
     let repo = repo(", baseline: link/new/known.json", "bad\n");
     let elsewhere = tempfile::tempdir().unwrap();

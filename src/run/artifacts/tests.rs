@@ -182,7 +182,8 @@ fn what_is_too_large_is_not_kept_in_part() {
 
 #[test]
 fn a_secret_refuses_the_artifact_and_is_not_said() {
-    let site = Site::new(&[("o/log", &format!("{}hunter2-hunter2 tail", "x".repeat(300_000)))]);
+    let long = format!("{}hunter2-hunter2 tail", "x".repeat(300_000));
+    let site = Site::new(&[("o/a:b", "x"), ("o/log", &long)]);
     let _ = site.registry.add("hunter2-hunter2");
     assert_eq!(site.keep(&["o"], |_| {}).state, ArtifactState::Kept, "only where it is asked for");
     std::fs::remove_dir_all(site.record.path().join("artifacts")).unwrap();
@@ -191,6 +192,7 @@ fn a_secret_refuses_the_artifact_and_is_not_said() {
         (kept.state, kept.reason.as_deref()),
         (ArtifactState::Refused, Some("log holds a known secret, and `mask` is on"))
     );
+    assert_eq!((kept.left_out.len(), kept.left_out_count), (1, 1), "what is named is counted");
     assert!(!site.record.path().join("artifacts/a").exists());
     // Encoded, and across the border of two pieces.
     let encoded = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, "hunter2-hunter2");
