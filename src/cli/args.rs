@@ -3,6 +3,7 @@
 pub(super) mod app;
 pub(super) mod findings;
 pub(super) mod install;
+pub(super) mod lazy;
 pub(super) mod reconcile;
 pub(super) mod sandbox;
 
@@ -16,6 +17,7 @@ use crate::app::check_run::Wanted;
 use crate::cli::args::app::App;
 use crate::cli::args::findings::Findings;
 use crate::cli::args::install::{Completions, Man};
+use crate::cli::args::lazy::Lazy;
 use crate::cli::args::reconcile::Reconcile;
 use crate::cli::args::sandbox::Sandbox;
 use crate::cli::version::VERSION;
@@ -47,36 +49,36 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Run a command of the manifest and judge what it found
-    Run(RunArgs),
+    Run(Lazy<RunArgs>),
     /// Show everything that a run would do, and do nothing
-    Plan(Plan),
+    Plan(Lazy<Plan>),
     /// Post the record of an earlier run as a check run
-    Publish(Publish),
+    Publish(Lazy<Publish>),
     /// Close what runs have left open whose process is gone
-    Reconcile(Reconcile),
+    Reconcile(Lazy<Reconcile>),
     /// Check the manifest
-    Validate(Validate),
+    Validate(Lazy<Validate>),
     /// List the commands of the manifest
-    List(List),
+    List(Lazy<List>),
     /// Write a first manifest and workflow for this repository
-    Init(Init),
+    Init(Lazy<Init>),
     /// Read reports of other tools
-    Findings(Findings),
+    Findings(Lazy<Findings>),
     /// Run one program in a sandbox
-    Sandbox(Sandbox),
+    Sandbox(Lazy<Sandbox>),
     /// Write down what is known, so that only what is new counts
-    Baseline(Baseline),
+    Baseline(Lazy<Baseline>),
     /// Try what this host can do, and say what would mend it
-    Doctor(Doctor),
+    Doctor(Lazy<Doctor>),
     /// Prove the GitHub App's key, or make a token with it
-    App(App),
+    App(Lazy<App>),
     /// Print a JSON Schema, for editors and other programs
-    Schema(Schema),
+    Schema(Lazy<Schema>),
     /// Print completions for a shell
-    Completions(Completions),
+    Completions(Lazy<Completions>),
     /// Write manual pages, for packages
     #[command(hide = true)]
-    Man(Man),
+    Man(Lazy<Man>),
 }
 
 /// Where the manifest and the workspace are.

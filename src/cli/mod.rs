@@ -23,7 +23,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::args::{Arguments, Verb};
+use crate::cli::args::app::{App, AppVerb};
+use crate::cli::args::findings::{Findings, FindingsVerb};
+use crate::cli::args::lazy::Lazy;
+use crate::cli::args::{Arguments, Baseline, BaselineVerb, Verb};
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
 use crate::environ::Environ;
@@ -53,30 +56,24 @@ fn dispatch(environ: Environ, talk: Talk, ready: Option<Sandbox>) -> Exit {
         Err(error) => return say::usage(&error, talk),
     };
     let exit = match arguments.verb {
-        Verb::Run(args) => Ok(run::run(args, environ, talk)),
-        Verb::Publish(args) => Ok(publish::publish(&args, &environ, talk)),
-        Verb::Reconcile(args) => reconcile::reconcile(args, &environ, talk),
-        Verb::Plan(args) => plan::plan(args, environ, talk),
-        Verb::Validate(args) => validate::validate(args, environ, talk),
-        Verb::List(args) => list::list(args, environ, talk),
-        Verb::Init(args) => init::init(args, environ, talk),
-        Verb::Findings(args::findings::Findings { verb: args::findings::FindingsVerb::Parse(args) }) => {
-            findings::parse(&args, talk)
-        }
-        Verb::Sandbox(args) => sandbox::sandbox(args, &environ, talk, ready),
-        Verb::Doctor(args) => doctor::doctor(&args, &environ, talk),
-        Verb::Baseline(args::Baseline { verb: args::BaselineVerb::Update(args) }) => {
+        Verb::Run(Lazy(args)) => Ok(run::run(args, environ, talk)),
+        Verb::Publish(Lazy(args)) => Ok(publish::publish(&args, &environ, talk)),
+        Verb::Reconcile(Lazy(args)) => reconcile::reconcile(args, &environ, talk),
+        Verb::Plan(Lazy(args)) => plan::plan(args, environ, talk),
+        Verb::Validate(Lazy(args)) => validate::validate(args, environ, talk),
+        Verb::List(Lazy(args)) => list::list(args, environ, talk),
+        Verb::Init(Lazy(args)) => init::init(args, environ, talk),
+        Verb::Findings(Lazy(Findings { verb: FindingsVerb::Parse(args) })) => findings::parse(&args, talk),
+        Verb::Sandbox(Lazy(args)) => sandbox::sandbox(args, &environ, talk, ready),
+        Verb::Doctor(Lazy(args)) => doctor::doctor(&args, &environ, talk),
+        Verb::Baseline(Lazy(Baseline { verb: BaselineVerb::Update(args) })) => {
             baseline::update(args, environ, talk)
         }
-        Verb::App(args::app::App { verb: args::app::AppVerb::Whoami(args) }) => {
-            app::whoami(args, &environ, talk)
-        }
-        Verb::App(args::app::App { verb: args::app::AppVerb::Token(args) }) => {
-            app::token(args, &environ, talk)
-        }
-        Verb::Completions(args) => install::completions(&args, talk),
-        Verb::Man(args) => Ok(install::man(&args, talk)),
-        Verb::Schema(args) => list::schema(&args, talk),
+        Verb::App(Lazy(App { verb: AppVerb::Whoami(args) })) => app::whoami(args, &environ, talk),
+        Verb::App(Lazy(App { verb: AppVerb::Token(args) })) => app::token(args, &environ, talk),
+        Verb::Completions(Lazy(args)) => install::completions(&args, talk),
+        Verb::Man(Lazy(args)) => Ok(install::man(&args, talk)),
+        Verb::Schema(Lazy(args)) => list::schema(&args, talk),
     };
     exit.unwrap_or_else(|error| talk.lost(&error))
 }
