@@ -189,7 +189,13 @@ impl Place<'_> {
         let sinks = [sink(self.environ, &io::stdout())?, sink(self.environ, &io::stderr())?];
         let (timeout, private) = (self.exec.timeout, scratch.as_ref().map(Temporary::path));
         let pass = Pass { launch: &launch, sinks, timeout, grace: GRACE, cgroups, private };
-        Ok(event_loop()?.block_on(passthrough::run(self.sandbox, pass)))
+        let mut begun = match passthrough::begin(self.sandbox, &pass) {
+            Ok(begun) => begun,
+            Err(error) => return Ok(Err(error)),
+        };
+        let passed = event_loop()?.block_on(begun.attend(pass));
+        begun.end();
+        Ok(passed)
     }
 
     fn launch(&self, tier: Tier, scratch: &Path) -> Result<Launch, Failure> {

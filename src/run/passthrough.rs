@@ -1,7 +1,7 @@
 //! One program in a sandbox, with its output passed on as it comes. No step, no plan, no record.
 //!
-//! Each stream has a thread of its own, which waits as long as its reader takes nothing: neither the clock nor a signal
-//! is held up by that.
+//! Each stream on which something is said has a thread of its own, which waits as long as its reader takes nothing: neither
+//! the clock nor a signal is held up by that.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -9,6 +9,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::sys::signal::SigSet;
+use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -87,69 +89,142 @@ pub enum PassError {
     Watch(#[from] io::Error),
 }
 
-/// Runs a program in `sandbox`, passes its output on and hands signals on to it.
-///
-/// # Errors
-/// Fails when the program could not be started. However it ends is no error.
-pub async fn run(sandbox: &Sandbox, pass: Pass<'_>) -> Result<Passed, PassError> {
-    // Before anything is started: a signal that comes meanwhile must not end this process.
-    let signals = Signals::listen()?;
-    let warden = Warden::of(pass.launch.confinement.as_ref(), Some(pass.cgroups), pass.private)?;
-    let mut child = sandbox.spawn_in(pass.launch, warden.group())?;
-    let mut copies = Vec::with_capacity(pass.sinks.len());
-    for (stream, sink) in [&mut child.stdout, &mut child.stderr].into_iter().zip(pass.sinks) {
-        // Taken out of the child, so that it is closed as soon as nobody reads what is copied from it: then the program
-        // is told, as it would be without us.
-        let stream = std::mem::replace(stream, File::open("/dev/null")?.into());
-        copies.push(copy(stream, sink)?);
-    }
-    let status = pipe::Receiver::from_owned_fd(child.status.try_clone()?)?;
-    let watch = Watch {
-        child,
-        warden,
-        ladder: Ladder::new(),
-        grace: pass.grace,
-        until: pass.timeout.map(|time| Instant::now() + time),
-    };
-    let (told, watch) = watch.until_dead(status, signals).await;
-    let result = told.ended();
-    for mut copied in copies {
-        // A reader that is slow gets all of it; but nobody waits for a stream that something which escaped holds open.
-        let patient = told.swept && !matches!(result, Ok(Ended::TimedOut));
-        if patient {
-            let _ = (&mut copied).await;
-        } else {
-            let _ = tokio::time::timeout(DRAIN_PATIENCE, copied).await;
-        }
-    }
-    let ended = result?;
-    let failed = !matches!(ended, Ended::Exited(0) | Ended::TimedOut);
-    let found = || watch.warden.post_mortem(watch.child.private_files().as_ref(), told.largest);
-    let limit = told.exceeded.or_else(|| if failed { found() } else { None });
-    Ok(Passed { ended, limit })
+/// A program that is being started, and that nobody attends to yet.
+#[derive(Debug)]
+pub struct Begun {
+    child: Child,
+    warden: Warden,
+    /// Until somebody listens.
+    postponed: Option<Postponed>,
+    /// Whether nothing of the program is left.
+    over: bool,
 }
 
-/// Copies everything from `stream` to `sink` on a thread of its own.
-fn copy(stream: OwnedFd, mut sink: Writer<File>) -> io::Result<oneshot::Receiver<()>> {
+/// Starts a program in `sandbox`. What this process needs to attend to it is better made afterwards, while it starts.
+///
+/// # Errors
+/// Fails when the program cannot be started. What goes wrong later is heard by [`Begun::attend`].
+pub fn begin(sandbox: &Sandbox, pass: &Pass<'_>) -> Result<Begun, PassError> {
+    // Before anything is started: a signal that comes meanwhile must not end this process.
+    let postponed = Postponed::begin()?;
+    let warden = Warden::of(pass.launch.confinement.as_ref(), Some(pass.cgroups), pass.private)?;
+    let child = sandbox.spawn_in(pass.launch, warden.group())?;
+    Ok(Begun { child, warden, postponed: Some(postponed), over: false })
+}
+
+impl Begun {
+    /// Passes the program's output on and hands signals on to it, until nothing of it is left.
+    ///
+    /// # Errors
+    /// Fails when the program could not be started. However it ends is no error.
+    pub async fn attend(&mut self, pass: Pass<'_>) -> Result<Passed, PassError> {
+        let signals = Signals::listen()?;
+        self.postponed = None;
+        let mut copies = Vec::with_capacity(pass.sinks.len());
+        let streams = [&mut self.child.stdout, &mut self.child.stderr];
+        for (stream, sink) in streams.into_iter().zip(pass.sinks) {
+            // Taken out of the child, so that it is closed as soon as nobody reads what is copied from it: then the program
+            // is told, as it would be without us.
+            let stream = std::mem::replace(stream, File::open("/dev/null")?.into());
+            copies.push(tokio::spawn(pass_on(stream, sink)));
+        }
+        let status = pipe::Receiver::from_owned_fd(self.child.status.try_clone()?)?;
+        let until = pass.timeout.map(|time| Instant::now() + time);
+        let watch = Watch { begun: self, ladder: Ladder::new(), grace: pass.grace, until };
+        let told = watch.until_dead(status, signals).await;
+        self.over = true;
+        let result = told.ended();
+        // A reader that is slow gets all of it; but nobody waits for a stream that something which escaped holds open.
+        let patient = told.swept && !matches!(result, Ok(Ended::TimedOut));
+        let mut all_passed = Ok(());
+        for copied in copies {
+            let passed = if patient {
+                copied.await
+            } else {
+                tokio::time::timeout(DRAIN_PATIENCE, copied).await.unwrap_or(Ok(Ok(())))
+            };
+            // One that has panicked has said so.
+            all_passed = all_passed.and(passed.unwrap_or(Ok(())));
+        }
+        let ended = result?;
+        all_passed?;
+        let failed = !matches!(ended, Ended::Exited(0) | Ended::TimedOut);
+        let mut found = || self.warden.post_mortem(self.child.private_files().as_ref(), told.largest);
+        let limit = told.exceeded.or_else(|| if failed { found() } else { None });
+        Ok(Passed { ended, limit })
+    }
+
+    /// Waits for the end of the processes that watched over the program, which is killed if nobody has seen its end. They end
+    /// while others do what is to be done when the program is dead, so this comes last.
+    pub fn end(self) {
+        let Self { mut child, warden, over, .. } = self;
+        drop(warden);
+        if over {
+            child.reap();
+        }
+    }
+}
+
+/// Passes everything from `stream` on to `sink`: on a thread of its own, once there is something. Most programs say nothing on
+/// one of their streams.
+async fn pass_on(stream: OwnedFd, sink: Writer<File>) -> io::Result<()> {
+    let stream = pipe::Receiver::from_owned_fd(stream)?;
+    let mut first = [0; 512];
+    let count = loop {
+        stream.readable().await?;
+        match stream.try_read(&mut first) {
+            Ok(0) => return Ok(()),
+            Ok(count) => break count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    };
+    let stream = File::from(stream.into_blocking_fd()?);
     let (done, copied) = oneshot::channel();
     std::thread::Builder::new().spawn(move || {
-        let mut stream = File::from(stream);
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            match stream.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) if sink.write_all(&buffer[..count]).is_err() => break,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
-        drop(stream);
-        // Whatever it has kept back is written now; a reader that is gone does not want it.
-        let _ = sink.finish();
+        copy(&first[..count], stream, sink);
         let _ = done.send(());
     })?;
-    Ok(copied)
+    // A thread that ends without a word has nothing more to pass on, either.
+    let _ = copied.await;
+    Ok(())
+}
+
+/// Copies `first`, and everything that comes from `stream` after it.
+fn copy(first: &[u8], mut stream: File, mut sink: Writer<File>) {
+    let mut buffer = vec![0; 64 << 10];
+    let mut written = sink.write_all(first);
+    while written.is_ok() {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => written = sink.write_all(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    drop(stream);
+    // Whatever it has kept back is written now; a reader that is gone does not want it.
+    let _ = sink.finish();
+}
+
+/// While there is one, signals that are handed on wait until somebody listens.
+#[derive(Debug)]
+struct Postponed;
+
+impl Postponed {
+    fn begin() -> io::Result<Self> {
+        Ok(handed_on().thread_block().map(|()| Self)?)
+    }
+}
+
+impl Drop for Postponed {
+    fn drop(&mut self) {
+        let _ = handed_on().thread_unblock();
+    }
+}
+
+fn handed_on() -> SigSet {
+    [SIGINT, SIGTERM, SIGHUP].into_iter().collect()
 }
 
 /// Signals that are handed on.
@@ -214,31 +289,30 @@ impl Told {
 }
 
 /// A program that is watched.
-struct Watch {
-    child: Child,
-    warden: Warden,
+struct Watch<'a> {
+    begun: &'a mut Begun,
     ladder: Ladder,
     grace: Duration,
     until: Option<Instant>,
 }
 
-impl Watch {
-    /// Watches until the helper has closed its status pipe, and so until nothing of the program is left.
-    async fn until_dead(mut self, mut status: pipe::Receiver, mut signals: Signals) -> (Told, Self) {
+impl Watch<'_> {
+    /// Watches until nothing of the program is left: that was said, or there is nobody any more to say it.
+    async fn until_dead(mut self, mut status: pipe::Receiver, mut signals: Signals) -> Told {
         let mut told = Told::default();
-        let (mut bytes, mut word) = (Vec::new(), [0_u8; 64]);
+        let (mut bytes, mut word) = (Vec::new(), [0_u8; FRAME]);
         let mut terminated = false;
-        loop {
+        while !told.swept {
             let calm = self.ladder.is_calm() && told.end.is_none();
             let due = self.ladder.due().or(self.until.filter(|_| calm));
-            let look = self.warden.due().filter(|_| calm);
+            let look = self.begun.warden.due().filter(|_| calm);
             tokio::select! {
                 biased;
                 order = signals.next() => {
                     // Somebody who asks twice does not want to wait for the program's consent.
                     let order = if terminated && order == Order::Terminate { Order::Kill } else { order };
                     terminated |= order == Order::Terminate;
-                    self.child.order(order);
+                    self.begun.child.order(order);
                 }
                 () = sleep_until(due) => self.climb(&mut told),
                 () = sleep_until(look) => self.look(&mut told),
@@ -255,21 +329,19 @@ impl Watch {
             }
         }
         if !told.swept && told.setup.is_none() {
-            self.child.force_kill();
-        }
-        self.child.reap();
-        if !told.swept && told.setup.is_none() {
+            self.begun.child.force_kill();
+            self.begun.child.reap();
             sweep_strays(SWEEP_PATIENCE);
         }
-        (told, self)
+        told
     }
 
     /// Kills a program that is above a limit. It had no warning from the kernel either.
     fn look(&mut self, told: &mut Told) {
-        let Some(exceeded) = self.warden.look(self.child.helper()) else { return };
+        let Some(exceeded) = self.begun.warden.look(self.begun.child.helper()) else { return };
         told.exceeded = Some(exceeded);
         if let Some(Action::Order(order, _)) = self.ladder.kill(Instant::now()) {
-            self.child.order(order);
+            self.begun.child.order(order);
         }
     }
 
@@ -283,10 +355,10 @@ impl Watch {
             self.ladder.climb(now)
         };
         match action {
-            Action::Order(order, _) => self.child.order(order),
+            Action::Order(order, _) => self.begun.child.order(order),
             Action::Force => {
-                let _ = self.warden.group().map(Group::kill);
-                self.child.force_kill();
+                let _ = self.begun.warden.group().map(Group::kill);
+                self.begun.child.force_kill();
             }
         }
     }

@@ -4,7 +4,8 @@
 //! workspace) is [`Ground`].
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
@@ -194,6 +195,14 @@ impl Ground {
 /// Device nodes that every payload has.
 pub(crate) fn devices() -> [PathBuf; 6] {
     ["null", "zero", "full", "random", "urandom", "tty"].map(|name| Path::new("/dev").join(name))
+}
+
+/// A text that the kernel makes when it is read. It has no length before, and making it piece by piece takes several times
+/// as long: there is room for most from the beginning.
+pub(crate) fn kernel_text(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(16 << 10);
+    File::open(path)?.read_to_end(&mut text)?;
+    Ok(text)
 }
 
 fn exists(path: &Path) -> bool {

@@ -26,11 +26,13 @@ use crate::sandbox::spec::Ids;
 pub(crate) struct Owners {
     ids: Ids,
     namespaces: BTreeMap<(u32, u32), OwnedFd>,
+    /// Killed when they are not needed any more, and waited for when nobody is in a hurry.
+    holders: Vec<Holder>,
 }
 
 impl Owners {
     pub(crate) const fn new(ids: Ids) -> Self {
-        Self { ids, namespaces: BTreeMap::new() }
+        Self { ids, namespaces: BTreeMap::new(), holders: Vec::new() }
     }
 
     /// The payload's.
@@ -54,27 +56,51 @@ impl Owners {
     fn namespace(&mut self, owner: (u32, u32)) -> Result<BorrowedFd<'_>, Errno> {
         let namespace: &OwnedFd = match self.namespaces.entry(owner) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(namespace(owner, self.ids)?),
+            Entry::Vacant(entry) => {
+                let holder = Holder::start()?;
+                let namespace = holder.namespace(owner, self.ids);
+                holder.kill();
+                self.holders.push(holder);
+                entry.insert(namespace.map_err(|error| errno(&error))?)
+            }
         };
         Ok(namespace.as_fd())
     }
 }
 
-fn namespace(owner: (u32, u32), ids: Ids) -> Result<OwnedFd, Errno> {
-    let Side::Parent(holder) = clone::process(libc::CLONE_NEWUSER, None)? else {
-        // Only its namespace is wanted. It ends when its parent has opened that, or is gone.
-        let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-        loop {
-            // SAFETY: waits for a signal, and touches nothing.
-            unsafe { libc::pause() };
-        }
-    };
-    let opened = write_map(holder, "uid_map", owner.0, ids.user)
-        .and_then(|()| write_map(holder, "gid_map", owner.1, ids.group))
-        .and_then(|()| fs::File::open(format!("/proc/{holder}/ns/user")));
-    let _ = kill(holder, Signal::SIGKILL);
-    let _ = waitpid(holder, None);
-    opened.map(OwnedFd::from).map_err(|error| errno(&error))
+/// A process of which only its user namespace is wanted.
+struct Holder(Pid);
+
+impl Holder {
+    fn start() -> Result<Self, Errno> {
+        let Side::Parent(pid) = clone::process(libc::CLONE_NEWUSER, None)? else {
+            // It ends when its parent has opened its namespace, or is gone.
+            let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+            loop {
+                // SAFETY: waits for a signal, and touches nothing.
+                unsafe { libc::pause() };
+            }
+        };
+        Ok(Self(pid))
+    }
+
+    /// Its namespace, in which `owner` and the payload have changed places.
+    fn namespace(&self, owner: (u32, u32), ids: Ids) -> io::Result<OwnedFd> {
+        write_map(self.0, "uid_map", owner.0, ids.user)?;
+        write_map(self.0, "gid_map", owner.1, ids.group)?;
+        fs::File::open(format!("/proc/{}/ns/user", self.0)).map(OwnedFd::from)
+    }
+
+    fn kill(&self) {
+        let _ = kill(self.0, Signal::SIGKILL);
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = waitpid(self.0, None);
+    }
 }
 
 fn write_map(holder: Pid, file: &str, owner: u32, payload: u32) -> io::Result<()> {

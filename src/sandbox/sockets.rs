@@ -4,13 +4,14 @@
 //!
 //! Best effort: a daemon that binds its socket later, or in another network namespace, is not in the list.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::sandbox::host::kernel_text;
 
 /// Paths of sockets that somebody has bound below `places`, which are real paths.
 #[must_use]
 pub fn bound_below(places: &[&Path]) -> Vec<PathBuf> {
-    let Ok(table) = fs::read("/proc/net/unix") else { return Vec::new() };
+    let Ok(table) = kernel_text(Path::new("/proc/net/unix")) else { return Vec::new() };
     let mut found: Vec<PathBuf> = paths(&String::from_utf8_lossy(&table))
         .filter_map(|path| {
             // Bound by a path with a link in it, such as /var/run.
@@ -35,6 +36,7 @@ fn paths(table: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::net::UnixListener;
 
     #[test]

@@ -18,6 +18,8 @@ use rungate::sandbox::status::{Call, FRAME, Proc, Status};
 use crate::context::wait_until;
 
 fn sandbox() -> Sandbox {
+    // As every executor: what a helper leaves comes to this process, which waits for it.
+    nix::sys::prctl::set_child_subreaper(true).unwrap();
     Sandbox::with_helper(env!("CARGO_BIN_EXE_rungate").into())
 }
 

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use super::{Controller, write};
+use crate::sandbox::host::kernel_text;
 
 /// What keeps groups from limiting everything.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,8 +92,9 @@ pub(super) struct Place {
 
 /// Where this process is on the host whose files lie below `root`.
 pub(super) fn locate(root: &Path) -> Result<Place, Problem> {
-    let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
-    let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let [mounts, groups] = ["proc/self/mountinfo", "proc/self/cgroup"].map(|name| {
+        kernel_text(&root.join(name)).ok().and_then(|text| String::from_utf8(text).ok()).unwrap_or_default()
+    });
     let mut mounts = mounts.lines().filter_map(Mount::parse);
     let old = mounts.clone().any(|mount| mount.kind == "cgroup");
     let missing = if old { Problem::OldVersion } else { Problem::NotMounted };
