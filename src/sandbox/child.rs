@@ -2,8 +2,7 @@
 
 #![expect(unsafe_code, reason = "taking over a descriptor that came by a socket")]
 
-use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Write as _};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -12,8 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
@@ -32,6 +30,7 @@ use crate::sandbox::init::{ARGUMENT, Order};
 use crate::sandbox::launch::Launch;
 use crate::sandbox::layers::HostLayers;
 use crate::sandbox::processes;
+use crate::sandbox::sealed;
 use crate::sandbox::seccomp::{self, Rules};
 use crate::sandbox::spec::codec::Blob;
 use crate::sandbox::spec::{Network, Spec};
@@ -152,7 +151,7 @@ impl Sandbox {
         if let (Some(confined), Some(group)) = (&mut spec.confined, group) {
             confined.leave_to(group.limits());
         }
-        let spec = sealed(&spec.encode())?;
+        let spec = written(&spec)?;
         let group = group.map(Group::open).transpose()?;
         // One that has died while it waited is no reason to fail: another one is started.
         if let Some(ready) = ready
@@ -195,7 +194,7 @@ impl Sandbox {
     /// Starts what is compiled already.
     pub(crate) fn spawn_spec(&self, spec: &Spec) -> Result<Child, SpawnError> {
         let child = self.start_helper()?;
-        child.hand_over(&sealed(&spec.encode())?, None).map_err(host("hand over the launch spec"))?;
+        child.hand_over(&written(spec)?, None).map_err(host("hand over the launch spec"))?;
         Ok(child)
     }
 
@@ -285,17 +284,10 @@ impl Sandbox {
     }
 }
 
-/// A memfd that holds `bytes` and cannot be changed any more.
-fn sealed(bytes: &[u8]) -> Result<OwnedFd, SpawnError> {
+/// The spec as what a helper reads it from.
+fn written(spec: &Spec) -> Result<OwnedFd, SpawnError> {
     let what = "write the launch spec";
-    let memfd = memfd_create(c"rungate-spec", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
-        .map_err(host(what))?;
-    let mut file = File::from(memfd);
-    file.write_all(bytes).map_err(|source| SpawnError::Host { what, source })?;
-    let all =
-        SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(all)).map_err(host(what))?;
-    Ok(file.into())
+    sealed::memfd(c"rungate-spec", &spec.encode()).map_err(|source| SpawnError::Host { what, source })
 }
 
 fn pipe(what: &'static str) -> Result<(OwnedFd, OwnedFd), SpawnError> {

@@ -48,6 +48,7 @@ pub mod probe;
 pub mod processes;
 mod ready;
 pub mod remains;
+mod sealed;
 pub mod seccomp;
 pub mod sockets;
 pub mod space;
