@@ -193,14 +193,8 @@ impl Place<'_> {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
-        if scratch.is_some() {
-            // Removes the folder should this process be killed when the program's own helper has ended.
-            self.sandbox.make_ready();
-        }
         let passed = event_loop()?.block_on(begun.attend(pass));
         begun.end();
-        drop(scratch);
-        self.sandbox.stand_down();
         Ok(passed)
     }
 
