@@ -18,7 +18,6 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, recvmsg,
     send, sendmsg, shutdown, socketpair,
 };
-use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2};
 
 use crate::manifest::model;
@@ -87,8 +86,6 @@ pub struct Child {
     control: OwnedFd,
     /// The folder of the program's own files, when it has come and nobody has asked for it yet.
     files: Option<OwnedFd>,
-    /// The process that the helper has left to this one, when it has.
-    left: Option<Pid>,
     /// The program's standard output.
     pub stdout: OwnedFd,
     /// The program's standard error.
@@ -280,7 +277,7 @@ impl Sandbox {
         let process =
             started.map_err(|source| SpawnError::Host { what: "start the sandbox helper", source })?;
         helpers.insert(process.id().cast_signed());
-        Ok(Child { process, control, files: None, left: None, stdout, stderr, status })
+        Ok(Child { process, control, files: None, stdout, stderr, status })
     }
 }
 
@@ -319,8 +316,7 @@ impl Child {
         self.files.take()
     }
 
-    /// Hears everything that has come by the control socket: the folder of the program's own files, and which process the
-    /// helper leaves to this one.
+    /// Hears what has come by the control socket: the folder of the program's own files.
     fn listen(&mut self) {
         loop {
             let mut word = [0; size_of::<i32>()];
@@ -329,8 +325,7 @@ impl Child {
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
             let received = recvmsg::<()>(self.control.as_raw_fd(), &mut parts, Some(&mut space), flags);
             let Ok(message) = received else { return };
-            let length = message.bytes;
-            if length == 0 {
+            if message.bytes == 0 {
                 return;
             }
             let files = message.cmsgs().ok().and_then(|mut messages| {
@@ -341,10 +336,8 @@ impl Child {
             });
             // SAFETY: the kernel has just made this descriptor for us, and there is room for one only.
             let files = files.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-            match files {
-                Some(files) => self.files = Some(files),
-                None if length == word.len() => self.left = Some(Pid::from_raw(i32::from_le_bytes(word))),
-                None => {}
+            if files.is_some() {
+                self.files = files;
             }
         }
     }
@@ -372,13 +365,6 @@ impl Child {
         helpers().remove(&self.helper());
         // Not ours any more is as good as reaped.
         let _ = self.process.wait();
-        self.listen();
-        if let Some(left) = self.left.take()
-            && !helpers().contains(&left.as_raw())
-        {
-            // On its way out, and a child of this process now. Whoever swept strays may have been faster.
-            let _ = waitpid(left, None);
-        }
     }
 }
 

@@ -128,16 +128,6 @@ impl First {
         let _ = send(self.line.as_raw_fd(), &[order.byte()], MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
     }
 
-    /// Its process id.
-    pub(crate) const fn pid(&self) -> Pid {
-        self.pid
-    }
-
-    /// What becomes readable when it says its last word, or ends without.
-    pub(crate) const fn line(&self) -> &OwnedFd {
-        &self.line
-    }
-
     /// Ends it, and everything in its namespaces.
     pub(crate) fn kill(&self) {
         let _ = kill(self.pid, Signal::SIGKILL);

@@ -17,9 +17,9 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::wait::WaitPidFlag;
-use nix::unistd::{Pid, chdir, getppid, setsid};
+use nix::unistd::{chdir, getppid, setsid};
 
 use crate::sandbox::cgroup;
 use crate::sandbox::discard::discard;
@@ -230,8 +230,7 @@ fn watch_signals() -> Result<SignalFd, Errno> {
 }
 
 /// Goes along with the first process of new namespaces, which does the work: hands orders on, and ends it when nobody is
-/// left to order anything. One that has done its work ends by itself, while the kernel takes its namespaces apart; the
-/// executor is told to wait for it, so that nobody has to wait for one end after the other.
+/// left to order anything.
 fn accompany(first: &First, control: &OwnedFd, signals: &SignalFd, say: &impl Fn(Status)) -> ExitCode {
     let mut flags = WaitPidFlag::WNOHANG;
     let ended = loop {
@@ -239,16 +238,12 @@ fn accompany(first: &First, control: &OwnedFd, signals: &SignalFd, say: &impl Fn
             let mut ready = [
                 PollFd::new(control.as_fd(), PollFlags::POLLIN),
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-                PollFd::new(first.line().as_fd(), PollFlags::POLLIN),
             ];
             let waited = match memory::wait(&mut ready) {
                 Ok(()) | Err(Errno::EINTR) => true,
                 Err(_) => false,
             };
             let ordered = ready[0].any().unwrap_or(true);
-            if line::has_said_farewell(first.line()) && bequeath(first.pid(), control) {
-                break Ended::Told;
-            }
             while let Ok(Some(_)) = signals.read_signal() {}
             if !waited || (ordered && !forward(first, control)) {
                 first.kill();
@@ -268,12 +263,6 @@ fn accompany(first: &First, control: &OwnedFd, signals: &SignalFd, say: &impl Fn
             ExitCode::SUCCESS
         }
     }
-}
-
-/// Leaves a process that ends to the executor. False when that is gone.
-fn bequeath(process: Pid, control: &OwnedFd) -> bool {
-    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-    send(control.as_raw_fd(), &process.as_raw().to_le_bytes(), flags).is_ok()
 }
 
 /// Hands on the orders that have come. False when the executor is gone.

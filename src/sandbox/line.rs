@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt as _;
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recv, recvmsg, send, sendmsg};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 use crate::sandbox::spec::{IdKind, Spec};
 use crate::sandbox::status::{Call, SetupError};
@@ -20,9 +20,6 @@ const AT_ONCE: usize = 128;
 /// What the helper's messages begin with: a spec with or without its control group, and sources of root's.
 const SPEC: u8 = b's';
 const SOURCES: u8 = b'm';
-
-/// What the first process says on the line when nothing but itself is left.
-const FAREWELL: u8 = b'e';
 
 fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
     move |errno| SetupError::new(call, errno)
@@ -45,18 +42,6 @@ fn pass(line: &OwnedFd, word: u8, descriptors: &[RawFd]) -> Result<(), Errno> {
     let message = [ControlMessage::ScmRights(descriptors)];
     let word = [word];
     sendmsg::<()>(line.as_raw_fd(), &[IoSlice::new(&word)], &message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
-}
-
-/// Says the last word of a first process: nothing but itself is left, and it ends.
-pub(crate) fn say_farewell(line: &OwnedFd) {
-    // A helper that does not hear it sees the end.
-    let _ = send(line.as_raw_fd(), &[FAREWELL], MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
-}
-
-/// Whether the first process has said its last word.
-pub(crate) fn has_said_farewell(line: &OwnedFd) -> bool {
-    let mut word = [0];
-    recv(line.as_raw_fd(), &mut word, MsgFlags::MSG_DONTWAIT) == Ok(1) && word == [FAREWELL]
 }
 
 /// What a first process is to do.

@@ -26,7 +26,7 @@ use nix::unistd::{Pid, sethostname};
 
 use crate::sandbox::init::Order;
 use crate::sandbox::launched::Launched;
-use crate::sandbox::line::{self, Task};
+use crate::sandbox::line::Task;
 use crate::sandbox::memory;
 use crate::sandbox::payload::Landlocked;
 use crate::sandbox::privileges;
@@ -73,7 +73,6 @@ pub(crate) fn first_process(
         Ok(Some(started)) => {
             say(Status::Started { pid: started.payload.as_raw(), proc: started.proc });
             Supervisor { payload: started.payload, ended: false }.attend(line, &started.signals, &mut say);
-            line::say_farewell(line);
             0
         }
         Ok(None) => NOT_STARTED,
