@@ -7,6 +7,7 @@
 //! A value of a kind that nobody expected is skipped and remembered as an [`Oddity`], so that whoever reads records can
 //! leave out one of them and go on.
 
+mod kind;
 pub(crate) mod records;
 mod strings;
 
@@ -15,6 +16,7 @@ use std::io::{self, Read};
 use memchr::memchr;
 
 use crate::parse::ParseError;
+pub(crate) use crate::parse::json::kind::Kind;
 use crate::parse::json::strings::Place;
 
 /// Deepest nesting that is read.
@@ -30,30 +32,6 @@ pub(crate) enum Layout {
     Document,
     /// One a line.
     Lines,
-}
-
-/// What a value is, seen from its first byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Object,
-    Array,
-    Text,
-    Number,
-    Boolean,
-    Null,
-}
-
-impl Kind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Object => "an object",
-            Self::Array => "an array",
-            Self::Text => "a string",
-            Self::Number => "a number",
-            Self::Boolean => "true or false",
-            Self::Null => "null",
-        }
-    }
 }
 
 /// A value that was skipped because it is of another kind than its place asks for.

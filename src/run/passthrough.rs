@@ -149,7 +149,7 @@ impl Begun {
         let ended = result?;
         all_passed?;
         let failed = !matches!(ended, Ended::Exited(0) | Ended::TimedOut);
-        let mut found = || self.warden.post_mortem(self.child.private_files().as_ref(), told.largest);
+        let found = || self.warden.post_mortem(self.child.private_files().as_ref(), told.largest);
         let limit = told.exceeded.or_else(|| if failed { found() } else { None });
         Ok(Passed { ended, limit })
     }

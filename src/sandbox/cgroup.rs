@@ -302,7 +302,9 @@ fn is_stale(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else { return false };
     let numbers: Vec<u64> = rest.split('-').filter_map(|word| word.parse().ok()).collect();
     let [of, pid, start, _] = numbers[..] else { return false };
-    let alive = i32::try_from(pid).is_ok_and(|pid| processes::is_running(pid, start));
+    // One on its way out does nothing for its groups any more, and its helper may look before it is gone.
+    let alive =
+        i32::try_from(pid).is_ok_and(|pid| processes::is_running(pid, start) && !processes::is_exiting(pid));
     of == namespace() && !alive
 }
 

@@ -84,8 +84,6 @@ fn host(what: &'static str) -> impl FnOnce(Errno) -> SpawnError {
 pub struct Child {
     process: std::process::Child,
     control: OwnedFd,
-    /// The folder of the program's own files, when it has come and nobody has asked for it yet.
-    files: Option<OwnedFd>,
     /// The program's standard output.
     pub stdout: OwnedFd,
     /// The program's standard error.
@@ -277,7 +275,7 @@ impl Sandbox {
         let process =
             started.map_err(|source| SpawnError::Host { what: "start the sandbox helper", source })?;
         helpers.insert(process.id().cast_signed());
-        Ok(Child { process, control, files: None, stdout, stderr, status })
+        Ok(Child { process, control, stdout, stderr, status })
     }
 }
 
@@ -311,35 +309,18 @@ impl Child {
     /// It can be read until this descriptor is closed, also when the sandbox is gone; before that, the program can still
     /// write there. Taken once: nothing the second time, and nothing before the program has been started.
     #[must_use]
-    pub fn private_files(&mut self) -> Option<OwnedFd> {
-        self.listen();
-        self.files.take()
-    }
-
-    /// Hears what has come by the control socket: the folder of the program's own files.
-    fn listen(&mut self) {
-        loop {
-            let mut word = [0; size_of::<i32>()];
-            let mut parts = [IoSliceMut::new(&mut word)];
-            let mut space = nix::cmsg_space!([RawFd; 1]);
-            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-            let received = recvmsg::<()>(self.control.as_raw_fd(), &mut parts, Some(&mut space), flags);
-            let Ok(message) = received else { return };
-            if message.bytes == 0 {
-                return;
-            }
-            let files = message.cmsgs().ok().and_then(|mut messages| {
-                messages.find_map(|message| match message {
-                    ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
-                    _ => None,
-                })
-            });
-            // SAFETY: the kernel has just made this descriptor for us, and there is room for one only.
-            let files = files.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-            if files.is_some() {
-                self.files = files;
-            }
-        }
+    pub fn private_files(&self) -> Option<OwnedFd> {
+        let mut word = [0];
+        let mut parts = [IoSliceMut::new(&mut word)];
+        let mut space = nix::cmsg_space!([RawFd; 1]);
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = recvmsg::<()>(self.control.as_raw_fd(), &mut parts, Some(&mut space), flags).ok()?;
+        let folder = message.cmsgs().ok()?.find_map(|message| match message {
+            ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
+            _ => None,
+        })?;
+        // SAFETY: the kernel has just made this descriptor for us, and there is room for one only.
+        Some(unsafe { OwnedFd::from_raw_fd(folder) })
     }
 
     /// Gives the helper an order. An order to a helper that is gone is no error: its status pipe tells that story.
