@@ -26,11 +26,11 @@ use crate::redact::guard::Form;
 use crate::redact::writer::Writer;
 use crate::run::passthrough::{self, Pass, PassError, Passed};
 use crate::sandbox::cgroup::Cgroups;
-use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::{Confinement, KernelLimits, Tier, View};
 use crate::sandbox::launch::Launch;
 use crate::sandbox::layers::HostLayers;
 use crate::sandbox::layout::{Layout, hidden};
+use crate::sandbox::spawn::Sandbox;
 use crate::workspace::interpreters;
 use crate::workspace::writable;
 
@@ -69,7 +69,8 @@ pub struct Exec {
 /// # Errors
 /// Fails when the program could not be started as it was asked for.
 pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Passed, Failure> {
-    let here = std::env::current_dir().and_then(|folder| folder.canonicalize()).map_err(|error| {
+    // Without links: the kernel knows only folders, not by which way somebody came to them.
+    let here = std::env::current_dir().map_err(|error| {
         usage(format!("the current folder is not usable: {error}"), "change to another one")
     })?;
     let workspace = workspace(exec, &here)?;
@@ -86,9 +87,7 @@ pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Passed,
     let exec = &bounded;
     prepare()?;
     // The helper gets going while the rest is worked out here.
-    make_ready(sandbox, (exec.tier != Some(Tier::Landlock)).then_some(exec.network));
-    // Groups of an earlier program whose rungate was killed are nobody's but ours to remove.
-    let _count = cgroups.sweep();
+    make_ready(sandbox, exec.tier != Some(Tier::Landlock));
     let place = Place { exec, environ, here: &here, workspace: &workspace, sandbox };
     // Trying the layers first would cost more than the sandbox itself. Where one is missing, its set-up says so, and
     // nothing has been started.
@@ -103,10 +102,10 @@ pub fn exec(exec: &Exec, environ: &Environ, sandbox: &Sandbox) -> Result<Passed,
     }
 }
 
-/// Has `sandbox` make ready what a program with this network and namespaces of its own needs, or with none of these. What
-/// is ready for something else is replaced when it is used.
-pub fn make_ready(sandbox: &Sandbox, network: Option<Network>) {
-    sandbox.expect_network(network);
+/// Has `sandbox` make ready what a program needs, with `namespaces` of its own or without. What is ready for something else is
+/// replaced when it is used.
+pub fn make_ready(sandbox: &Sandbox, namespaces: bool) {
+    sandbox.expect_namespaces(namespaces);
     sandbox.make_ready();
 }
 
@@ -161,10 +160,12 @@ fn usage(message: String, help: &str) -> Failure {
 
 /// The folder that is shown as the workspace.
 fn workspace(exec: &Exec, here: &Path) -> Result<PathBuf, Failure> {
-    let named = exec.workspace.as_deref().unwrap_or(here);
-    let folder = named.canonicalize().ok().filter(|path| path.is_dir()).ok_or_else(|| {
-        usage(format!("the workspace {} is not a folder", named.display()), "name one with --workspace")
-    })?;
+    let folder = match &exec.workspace {
+        None => here.to_owned(),
+        Some(named) => named.canonicalize().ok().filter(|path| path.is_dir()).ok_or_else(|| {
+            usage(format!("the workspace {} is not a folder", named.display()), "name one with --workspace")
+        })?,
+    };
     if folder.parent().is_none() {
         let help = "name the folder that the program works in with --workspace";
         return Err(usage("the workspace cannot be the root of the file system".to_owned(), help));
@@ -186,14 +187,17 @@ impl Place<'_> {
     fn run(&self, tier: Tier, cgroups: &Cgroups) -> Result<Result<Passed, PassError>, Failure> {
         let scratch = private_folder(tier, self.sandbox, self.environ)?;
         let launch = self.launch(tier, scratch.as_ref().map_or(Path::new("/"), Temporary::path))?;
-        let sinks = [sink(self.environ, &io::stdout())?, sink(self.environ, &io::stderr())?];
-        let (timeout, private) = (self.exec.timeout, scratch.as_ref().map(Temporary::path));
-        let pass = Pass { launch: &launch, sinks, timeout, grace: GRACE, cgroups, private };
-        let mut begun = match passthrough::begin(self.sandbox, &pass) {
+        let private = scratch.as_ref().map(Temporary::path);
+        let mut begun = match passthrough::begin(self.sandbox, &launch, cgroups, private) {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
+        // Groups of an earlier program whose rungate was killed are nobody's but ours to remove.
+        let _count = cgroups.sweep();
+        let sinks = [sink(self.environ, &io::stdout())?, sink(self.environ, &io::stderr())?];
+        let pass = Pass { sinks, timeout: self.exec.timeout, grace: GRACE };
         let passed = event_loop()?.block_on(begun.attend(pass));
+        drop(scratch);
         begun.end();
         Ok(passed)
     }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::app::failure::{Failure, host};
 use crate::environ::Environ;
 use crate::id::RunId;
-use crate::sandbox::child::Sandbox;
 use crate::sandbox::discard::discard;
+use crate::sandbox::spawn::Sandbox;
 
 /// A private folder for temporary files, removed with this value, or by the helpers when this process is killed.
 #[derive(Debug)]

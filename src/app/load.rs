@@ -17,7 +17,7 @@ use crate::plan::model::Plan;
 use crate::plan::questions;
 use crate::policy::model::{Asked, Reference, Verb};
 use crate::request::RunRequest;
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 use crate::workspace;
 
 /// Where a manifest is looked for.

@@ -42,8 +42,8 @@ use crate::run::confine::{Confined, Ground};
 use crate::run::dispatcher::{self, Host};
 use crate::run::stop::{Stopped, Stopper, Urgency, Why};
 use crate::sandbox::cgroup::Cgroups;
-use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
+use crate::sandbox::spawn::Sandbox;
 
 pub use crate::app::run::trouble::Trouble;
 

@@ -8,7 +8,7 @@ use crate::cli::args::BaselineUpdate;
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
 use crate::environ::Environ;
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 
 pub(super) fn update(args: BaselineUpdate, environ: Environ, talk: Talk) -> io::Result<Exit> {
     let updated = Site::new(args.place.workspace, args.place.manifest, environ, Sandbox::of_this_program())

@@ -10,7 +10,7 @@ use crate::cli::args::{Doctor, Format};
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
 use crate::environ::Environ;
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 
 pub(super) fn doctor(args: &Doctor, environ: &Environ, talk: Talk) -> io::Result<Exit> {
     let sandbox = Sandbox::of_this_program();

@@ -9,7 +9,7 @@ use crate::cli::args::Init;
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
 use crate::environ::Environ;
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 
 pub(super) fn init(args: Init, environ: Environ, talk: Talk) -> io::Result<Exit> {
     let drafted = Site::new(args.workspace, None, environ, Sandbox::of_this_program()).and_then(|site| {

@@ -12,7 +12,7 @@ use crate::environ::Environ;
 use crate::manifest::model::{Command, Input, InputKind};
 use crate::manifest::schema as manifest_schema;
 use crate::policy::schema as policy_schema;
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 
 pub(super) fn list(args: List, environ: Environ, talk: Talk) -> Result<Exit, std::io::Error> {
     let read = Site::new(args.place.workspace, args.place.manifest, environ, Sandbox::of_this_program())

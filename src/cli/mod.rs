@@ -30,7 +30,7 @@ use crate::cli::args::{Arguments, Baseline, BaselineVerb, Verb};
 use crate::cli::exit::Exit;
 use crate::cli::say::Talk;
 use crate::environ::Environ;
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 
 /// Runs the program on this process's arguments and environment.
 #[must_use]

@@ -15,7 +15,7 @@ use crate::clock::readable;
 use crate::environ::Environ;
 use crate::plan::model::{Plan, PlannedStep, Program, Text};
 use crate::request::RunRequest;
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 
 pub(super) fn plan(args: PlanArgs, environ: Environ, talk: Talk) -> Result<Exit, std::io::Error> {
     let request = match request(args.request, &environ) {

@@ -12,7 +12,7 @@ use crate::cli::say::Talk;
 use crate::environ::Environ;
 use crate::record::Conclusion;
 use crate::report::{View, actions};
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 
 /// What was typed about the sandbox.
 fn consent(args: &RunArgs) -> Consent {

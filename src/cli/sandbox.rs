@@ -18,9 +18,9 @@ use crate::environ::Environ;
 use crate::manifest::model::Network;
 use crate::run::passthrough::Ended;
 use crate::sandbox::cgroup::{Cgroups, Controller};
-use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
 use crate::sandbox::layers::LayerProblem;
+use crate::sandbox::spawn::Sandbox;
 
 /// A helper for the program that `sandbox exec` will start, when that is what is asked for: it gets going while the rest of
 /// the words are still to be read. One that was not needed, or for something else, ends by itself.
@@ -29,7 +29,7 @@ pub(super) fn made_ready(words: impl Iterator<Item = OsString>) -> Option<Sandbo
         return None;
     }
     let sandbox = Sandbox::of_this_program();
-    app::make_ready(&sandbox, Some(Network::None));
+    app::make_ready(&sandbox, true);
     Some(sandbox)
 }
 

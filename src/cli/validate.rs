@@ -13,7 +13,7 @@ use crate::cli::say::Talk;
 use crate::environ::Environ;
 use crate::manifest::availability;
 use crate::manifest::diagnostic::{self, Diagnostic};
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 
 pub(super) fn validate(args: Validate, environ: Environ, talk: Talk) -> Result<Exit, std::io::Error> {
     if let Some(path) = &args.policy {

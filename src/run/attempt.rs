@@ -193,6 +193,9 @@ impl<'a> Attempt<'a> {
                 Some(Status::Signaled { signal }) => self.end = Some(End::Signal(signal)),
                 Some(Status::Swept { killed, largest }) => {
                     (self.outlived, self.largest) = (Some(killed), largest);
+                    // The last word: nobody has to wait until there is nobody to say one.
+                    self.status = None;
+                    self.drain_until = Some(Instant::now() + DRAIN_PATIENCE);
                 }
                 Some(Status::Started { .. }) | None => {}
             }
@@ -330,7 +333,6 @@ impl<'a> Attempt<'a> {
             }
         }
         self.output.finish();
-        self.child.reap();
         let (code, signal) = match self.end {
             Some(End::Code(code)) => (Some(code), None),
             Some(End::Signal(number)) => (None, Some(signal_name(number))),
@@ -352,7 +354,11 @@ impl<'a> Attempt<'a> {
             files: private.map(Beneath::of),
             began: self.began,
         };
-        (ended, self.output)
+        let Self { mut child, warden, output, .. } = self;
+        // First, because the helper is there to remove the group when this process is killed.
+        drop(warden);
+        child.reap();
+        (ended, output)
     }
 
     fn verdict(

@@ -28,9 +28,9 @@ use crate::run::layers;
 use crate::run::scratch::Scratch;
 use crate::run::state::{Place, State};
 use crate::run::stop::{Stopped, Stopper, Urgency, Why};
-use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
 use crate::sandbox::layout::Layout;
+use crate::sandbox::spawn::Sandbox;
 
 /// What a run needs of the host.
 #[derive(Debug)]

@@ -27,8 +27,8 @@ use crate::run::reports;
 use crate::run::scratch::Scratch;
 use crate::run::stop::{Patience, Stopped, Urgency};
 use crate::run::walls;
-use crate::sandbox::child::Sandbox;
 use crate::sandbox::launch::Launch;
+use crate::sandbox::spawn::Sandbox;
 use crate::workspace::files::Beneath;
 
 /// What an executor says to the dispatcher.

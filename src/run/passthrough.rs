@@ -21,9 +21,10 @@ use crate::redact::writer::Writer;
 use crate::run::ladder::{Action, Ladder};
 use crate::run::warden::Warden;
 use crate::sandbox::cgroup::{CgroupError, Cgroups, Group};
-use crate::sandbox::child::{Child, Sandbox};
+use crate::sandbox::child::Child;
 use crate::sandbox::init::Order;
 use crate::sandbox::launch::Launch;
+use crate::sandbox::spawn::Sandbox;
 use crate::sandbox::status::{FRAME, SetupError, Status};
 use crate::sandbox::strays::sweep_strays;
 
@@ -55,21 +56,18 @@ pub struct Passed {
     pub limit: Option<String>,
 }
 
+/// How long a program may take to start before this process gets ready to be asked to stop it, in milliseconds.
+const START_PATIENCE: u8 = 20;
+
 /// How a program is to be run.
 #[derive(Debug)]
-pub struct Pass<'a> {
-    /// The program.
-    pub launch: &'a Launch,
+pub struct Pass {
     /// Where its standard output goes, and its standard error.
     pub sinks: [Writer<File>; 2],
     /// When it is stopped.
     pub timeout: Option<Duration>,
     /// How long it has to end by itself then.
     pub grace: Duration,
-    /// The host's control groups.
-    pub cgroups: &'a Cgroups,
-    /// Where its private folders lie on the host, if they do.
-    pub private: Option<&'a Path>,
 }
 
 /// Why there is nothing to say about the program.
@@ -80,7 +78,7 @@ pub enum PassError {
     Group(#[from] CgroupError),
     /// It could not be started.
     #[error(transparent)]
-    Spawn(#[from] crate::sandbox::child::SpawnError),
+    Spawn(#[from] crate::sandbox::spawn::SpawnError),
     /// It could not be started, as the helper found.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -100,15 +98,22 @@ pub struct Begun {
     over: bool,
 }
 
-/// Starts a program in `sandbox`. What this process needs to attend to it is better made afterwards, while it starts.
+/// Starts the program of `launch`. `private` is where its private folders lie on the host, if they do. What this process needs
+/// to attend to it is better made afterwards, while it starts.
 ///
 /// # Errors
 /// Fails when the program cannot be started. What goes wrong later is heard by [`Begun::attend`].
-pub fn begin(sandbox: &Sandbox, pass: &Pass<'_>) -> Result<Begun, PassError> {
+pub fn begin(
+    sandbox: &Sandbox,
+    launch: &Launch,
+    cgroups: &Cgroups,
+    private: Option<&Path>,
+) -> Result<Begun, PassError> {
     // Before anything is started: a signal that comes meanwhile must not end this process.
     let postponed = Postponed::begin()?;
-    let warden = Warden::of(pass.launch.confinement.as_ref(), Some(pass.cgroups), pass.private)?;
-    let child = sandbox.spawn_in(pass.launch, warden.group())?;
+    let warden = Warden::of(launch.confinement.as_ref(), Some(cgroups), private)?;
+    let mut child = sandbox.spawn_in(launch, warden.group())?;
+    child.wait_for_world(START_PATIENCE);
     Ok(Begun { child, warden, postponed: Some(postponed), over: false })
 }
 
@@ -117,7 +122,7 @@ impl Begun {
     ///
     /// # Errors
     /// Fails when the program could not be started. However it ends is no error.
-    pub async fn attend(&mut self, pass: Pass<'_>) -> Result<Passed, PassError> {
+    pub async fn attend(&mut self, pass: Pass) -> Result<Passed, PassError> {
         let signals = Signals::listen()?;
         self.postponed = None;
         let mut copies = Vec::with_capacity(pass.sinks.len());
@@ -149,7 +154,7 @@ impl Begun {
         let ended = result?;
         all_passed?;
         let failed = !matches!(ended, Ended::Exited(0) | Ended::TimedOut);
-        let found = || self.warden.post_mortem(self.child.private_files().as_ref(), told.largest);
+        let mut found = || self.warden.post_mortem(self.child.private_files().as_ref(), told.largest);
         let limit = told.exceeded.or_else(|| if failed { found() } else { None });
         Ok(Passed { ended, limit })
     }

@@ -168,7 +168,8 @@ impl Cgroups {
     pub fn sweep(&self) -> usize {
         let Some(base) = &self.base else { return 0 };
         let entries = fs::read_dir(base).into_iter().flatten().filter_map(Result::ok);
-        let stale = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_stale));
+        let is_other = |name: &str| !name.starts_with(&self.owner) && is_stale(name);
+        let stale = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_other));
         stale.map(|entry| Group::at(entry.path()).close()).count()
     }
 }

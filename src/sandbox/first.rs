@@ -16,10 +16,9 @@ use crate::sandbox::clone::{self, Side};
 use crate::sandbox::init::Order;
 use crate::sandbox::line;
 use crate::sandbox::namespaces::{NOT_STARTED, first_process, put};
-use crate::sandbox::owners::Owners;
-use crate::sandbox::spec::{IdKind, Ids, Network, World};
+use crate::sandbox::spec::{IdKind, Ids};
 use crate::sandbox::status::{Call, SetupError};
-use crate::sandbox::world::{self, PAYLOAD};
+use crate::sandbox::world::PAYLOAD;
 
 fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
     move |errno| SetupError::new(call, errno)
@@ -29,8 +28,6 @@ fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
 pub(crate) struct First {
     pid: Pid,
     line: OwnedFd,
-    ids: Ids,
-    network: Network,
 }
 
 /// How a first process ended.
@@ -46,33 +43,24 @@ pub(crate) enum Ended {
 
 impl First {
     /// Creates it, before it is known what it will start. It speaks for itself on `status` once it is told that.
-    pub(crate) fn start(
-        ids: Ids,
-        network: Network,
-        status: &File,
-        control: &OwnedFd,
-    ) -> Result<Self, SetupError> {
+    pub(crate) fn start(ids: Ids, status: &File, control: &OwnedFd) -> Result<Self, SetupError> {
         let (line, end) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(failed(Call::Fork))?;
-        let mut flags = libc::CLONE_NEWUSER
+        let flags = libc::CLONE_NEWUSER
             | libc::CLONE_NEWNS
             | libc::CLONE_NEWPID
             | libc::CLONE_NEWIPC
             | libc::CLONE_NEWUTS;
-        match network {
-            Network::Own => flags |= libc::CLONE_NEWNET,
-            Network::Host => {}
-        }
         let pid = match clone::process(flags, None).map_err(failed(Call::Namespaces))? {
             Side::Parent(pid) => pid,
             Side::Child(_) => {
                 drop(line);
-                let code = first_process(ids, network, status, control, &end);
+                let code = first_process(ids, status, control, &end);
                 // SAFETY: ends the process without running the parent's clean-up, which is not this child's to run.
                 unsafe { libc::_exit(code) }
             }
         };
-        let first = Self { pid, line, ids, network };
+        let first = Self { pid, line };
         match ids.kind {
             IdKind::Own => Ok(first),
             // Only who has root's rights outside may map root, so this cannot be left to the child.
@@ -86,28 +74,15 @@ impl First {
         }
     }
 
-    /// Whether its namespaces are those that `world` needs.
-    pub(crate) fn suits(&self, world: &World) -> bool {
-        self.ids == world.ids && self.network == world.network
+    /// Tells it what to start, and in which control group. False when it is gone.
+    pub(crate) fn begin(&self, spec: &File, group: Option<&OwnedFd>) -> Result<bool, SetupError> {
+        told(line::tell(&self.line, spec, group)).map_err(failed(Call::ReadSpec))
     }
 
-    /// Tells it what to start, and in which control group. False when it is gone.
-    pub(crate) fn begin(
-        &self,
-        spec: &OwnedFd,
-        world: &World,
-        group: Option<&OwnedFd>,
-        owners: &mut Owners,
-    ) -> Result<bool, SetupError> {
-        let sources = match world.ids.kind {
-            IdKind::Own => Vec::new(),
-            IdKind::Dedicated => world::sources(world, owners)?,
-        };
-        match line::tell(&self.line, spec, group, &sources) {
-            Ok(()) => Ok(true),
-            Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(false),
-            Err(errno) => Err(SetupError::new(Call::ReadSpec, errno)),
-        }
+    /// Hands over what of root's files is bound, for which it waits while it builds the rest.
+    pub(crate) fn give(&self, sources: &[OwnedFd]) -> Result<(), SetupError> {
+        // One that has ended instead has said why.
+        told(line::pass_all(&self.line, sources)).map(drop).map_err(failed(Call::Source))
     }
 
     /// Ends it for somebody who does not need it, and waits for that.
@@ -128,6 +103,11 @@ impl First {
         let _ = send(self.line.as_raw_fd(), &[order.byte()], MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
     }
 
+    /// Its process id.
+    pub(crate) const fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
     /// Ends it, and everything in its namespaces.
     pub(crate) fn kill(&self) {
         let _ = kill(self.pid, Signal::SIGKILL);
@@ -142,5 +122,14 @@ impl First {
             Ok(_) | Err(Errno::EINTR) => None,
             Err(_) => Some(Ended::Killed),
         }
+    }
+}
+
+/// Whether there was somebody to hear it.
+fn told(result: Result<(), Errno>) -> Result<bool, Errno> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }

@@ -6,8 +6,12 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid};
 
 use crate::sandbox::confinement::View;
@@ -138,8 +142,8 @@ impl Host {
         }
         for path in NETWORK.iter().map(|name| Path::new("/etc").join(name)) {
             // Whatever it is a link to (often something below /run), the payload finds its content here.
-            host.names.extend(path.canonicalize().ok());
-            host.network.extend(fs::read(&path).ok().map(|bytes| (path, bytes)));
+            host.names.extend(real_path(&path).ok());
+            host.network.extend(small_file(&path).ok().map(|bytes| (path, bytes)));
         }
         host.readable
             .extend(["/etc/passwd", "/etc/group"].map(PathBuf::from).into_iter().filter(|path| exists(path)));
@@ -151,7 +155,7 @@ impl Host {
         let Ok(metadata) = fs::symlink_metadata(&path) else { return };
         // Most are what they seem, and then a look at every folder on the way is saved.
         let (real, metadata) = if !plain || metadata.is_symlink() {
-            let Ok(real) = path.canonicalize() else { return };
+            let Ok(real) = real_path(&path) else { return };
             let Ok(metadata) = fs::metadata(&real) else { return };
             (real, metadata)
         } else {
@@ -165,12 +169,12 @@ impl Host {
             if system {
                 self.links.push((path, real));
             } else if metadata.is_file() {
-                self.files.extend(fs::read(&real).ok().map(|bytes| (path, bytes)));
+                self.files.extend(small_file(&real).ok().map(|bytes| (path, bytes)));
             }
         } else if metadata.is_dir() || metadata.len() > COPIED {
             self.etc.push(path);
         } else if metadata.is_file() {
-            self.files.extend(fs::read(&real).ok().map(|bytes| (path, bytes)));
+            self.files.extend(small_file(&real).ok().map(|bytes| (path, bytes)));
         }
     }
 }
@@ -203,6 +207,35 @@ pub(crate) fn kernel_text(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(16 << 10);
     File::open(path)?.read_to_end(&mut text)?;
     Ok(text)
+}
+
+/// A file of the host that is short: most are read by one call for their length and one for their bytes.
+fn small_file(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let mut file = File::from(openat(AT_FDCWD, path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(Errno::EINVAL.into());
+    }
+    let length = usize::try_from(metadata.len()).unwrap_or_default();
+    let mut bytes = vec![0; length];
+    let count = file.read(&mut bytes)?;
+    if count < length || length == 0 {
+        // It changes while it is read, or does not know its length.
+        bytes.truncate(count);
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// `path` without links, as the kernel names what is there. The C library looks at each folder on the way instead.
+fn real_path(path: &Path) -> io::Result<PathBuf> {
+    let held = openat(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    match fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd())) {
+        Ok(real) if real.is_absolute() => Ok(real),
+        // Without procfs.
+        _ => path.canonicalize(),
+    }
 }
 
 fn exists(path: &Path) -> bool {

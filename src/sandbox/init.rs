@@ -7,7 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{IoSliceMut, Write as _};
+use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,9 +17,9 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::socket::{MsgFlags, send};
 use nix::sys::wait::WaitPidFlag;
-use nix::unistd::{chdir, getppid, setsid};
+use nix::unistd::{chdir, dup2_stderr, dup2_stdout, getppid, read, setsid};
 
 use crate::sandbox::cgroup;
 use crate::sandbox::discard::discard;
@@ -29,14 +29,19 @@ use crate::sandbox::launched::Launched;
 use crate::sandbox::line;
 use crate::sandbox::memory;
 use crate::sandbox::namespaces::put;
-use crate::sandbox::payload::Landlocked;
 use crate::sandbox::processes;
 use crate::sandbox::ready::Ready;
-use crate::sandbox::spec::{Confined, Network};
 use crate::sandbox::status::{Call, Proc, SetupError, Status};
 
 /// First argument of a process that is to be a helper. Tested before anything else in `main`.
 pub const ARGUMENT: &str = "__sandbox-init";
+
+/// How a helper is told to expect a payload with namespaces.
+pub(crate) const NAMESPACES: &str = "namespaces";
+
+/// How a task begins whose spec has namespaces, and any other.
+pub(crate) const WITH_NAMESPACES: u8 = b'n';
+pub(crate) const WITHOUT_NAMESPACES: u8 = b's';
 
 /// Score of what the kernel is to end before anything else when the whole host is out of memory.
 const FIRST_TO_GO: &str = "1000";
@@ -99,8 +104,8 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
     // SAFETY: the executor left exactly these descriptors open for us, nothing else in this process knows them, and
     // they were just seen to be open and not the same, so each gets one owner.
     let [status, control] = [status, control].map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-    let expected = args.next().and_then(|word| Network::of_word(&word));
-    let code = help(status, &control, expected);
+    let namespaces = args.next().is_some_and(|word| word == NAMESPACES);
+    help(status, &control, namespaces);
     if getppid().as_raw() != executor || processes::is_exiting(executor) {
         // It was killed, and cannot clean up any more. Nothing that could write to its folders is alive.
         for folder in args {
@@ -108,7 +113,7 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
         }
         cgroup::clean_up();
     }
-    Some(code)
+    Some(ExitCode::SUCCESS)
 }
 
 /// For a person who types the hidden argument by hand.
@@ -122,58 +127,91 @@ fn is_open(fd: RawFd) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
-fn help(status: OwnedFd, control: &OwnedFd, expected: Option<Network>) -> ExitCode {
+/// Helps, until the executor lets go. One that has cleaned up behind the payload does not let go, but kills this process:
+/// nothing of that needs this program to run, and it is over sooner.
+fn help(status: OwnedFd, control: &OwnedFd, namespaces: bool) {
     let status = File::from(status);
-    let say = |word: Status| {
-        // Nobody is left to hear it when this fails, and then the control socket is closed as well.
-        let mut pipe = &status;
-        let _ = pipe.write_all(&word.encode());
-    };
     let done = prepare().and_then(|signals| {
-        let ready = Ready::make(expected, &status, control);
-        match receive(control)? {
-            Some(task) => supervise(task, ready, &status, control, &signals),
-            // Nobody needed us after all.
-            None => Ok(ExitCode::SUCCESS),
+        // What is wrong now will be wrong again when it is needed, and is said then.
+        let ready = if namespaces { Ready::make(&status, control).ok() } else { None };
+        match Task::receive(control)? {
+            Some(task) if task.namespaces => accompany(&task, ready, &status, control, &signals),
+            task => {
+                if let Some(ready) = ready {
+                    ready.end();
+                }
+                // Without one nobody needed us after all.
+                task.map_or(Ok(()), |task| supervise(task, &status, control, &signals))
+            }
         }
     });
-    done.unwrap_or_else(|error| {
-        say(Status::Failed(error));
-        ExitCode::FAILURE
-    })
+    if let Err(error) = done {
+        say(&status, Status::Failed(error));
+    }
+    drop(status);
+    let_go_of_output();
+    wait_for_end(control);
 }
 
-/// Starts what the spec says, in its control group when there is one, and stays until nothing of it is left.
-fn supervise(
-    (task, group): (OwnedFd, Option<OwnedFd>),
-    ready: Ready,
-    status: &File,
-    control: &OwnedFd,
-    signals: &SignalFd,
-) -> Result<ExitCode, SetupError> {
-    let say = |word: Status| {
-        let mut pipe = status;
-        let _ = pipe.write_all(&word.encode());
-    };
-    let task = File::from(task);
-    let spec = line::read(&task)?;
-    if let Some(Confined { world: Some(world), .. }) = &spec.confined {
-        let task = OwnedFd::from(task);
-        let first = ready.begin((&task, group.as_ref()), world, status, control)?;
-        drop((task, group));
-        return Ok(accompany(&first, control, signals, &say));
-    }
-    ready.end();
+/// Waits until the executor lets go. Nothing that it says means anything any more.
+fn wait_for_end(control: &OwnedFd) {
+    while matches!(read(control, &mut [0; 16]), Ok(1..) | Err(Errno::EINTR)) {}
+}
+
+fn say(mut status: &File, word: Status) {
+    // Nobody is left to hear it when this fails, and then the control socket is closed as well.
+    let _ = status.write_all(&word.encode());
+}
+
+/// Starts what the spec says, without namespaces, and stays until nothing of it is left.
+fn supervise(task: Task, status: &File, control: &OwnedFd, signals: &SignalFd) -> Result<(), SetupError> {
+    let spec = line::read(&task.spec)?;
     let reach = match &spec.confined {
         Some(_) => Reach::of_this_process(),
         None => Reach::Unknown,
     };
-    let payload =
-        Launched::start(&spec, &Landlocked::open(&spec)?, group.as_ref().map(AsFd::as_fd))?.wait()?;
-    drop(group);
-    say(Status::Started { pid: payload.as_raw(), proc: Proc::Host });
-    Helper::new(payload, reach).attend(control, signals, &say);
-    Ok(ExitCode::SUCCESS)
+    let launched = Launched::start(&spec, task.group.as_ref().map(AsFd::as_fd))?;
+    let payload = launched.go()?.wait()?;
+    drop(task.group);
+    let_go_of_output();
+    say(status, Status::Started { pid: payload.as_raw(), proc: Proc::Host });
+    Helper::new(payload, reach).attend(control, signals, &|word| say(status, word));
+    Ok(())
+}
+
+/// Has the first process of new namespaces start what the spec says, and goes along until nothing of it is left.
+fn accompany(
+    task: &Task,
+    ready: Option<Ready>,
+    status: &File,
+    control: &OwnedFd,
+    signals: &SignalFd,
+) -> Result<(), SetupError> {
+    let begun = |ready: &Ready| ready.begin(&task.spec, task.group.as_ref());
+    let ready = match ready {
+        Some(ready) if begun(&ready)? => ready,
+        // One that has died while it waited is no reason to fail.
+        _ => {
+            let ready = Ready::make(status, control)?;
+            begun(&ready)?;
+            ready
+        }
+    };
+    // The executor may be the one that waits for it.
+    let first = ready.first().to_le_bytes();
+    let _ = send(control.as_raw_fd(), &first, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
+    let first = ready.provide(&task.spec)?;
+    let_go_of_output();
+    attend(&first, status, control, signals);
+    Ok(())
+}
+
+/// Lets go of the streams that were kept for the payload: whoever reads them sees their end when it is dead, and has not to
+/// wait for this process.
+pub(crate) fn let_go_of_output() {
+    let nothing = std::io::stdin();
+    // One that cannot be let go of ends with this process.
+    let _ = dup2_stdout(&nothing).and_then(|()| dup2_stderr(&nothing));
 }
 
 /// Makes this process what a helper is. Done before it is known what to start, so that it is done in good time.
@@ -188,30 +226,25 @@ fn prepare() -> Result<SignalFd, SetupError> {
     watch_signals().map_err(failed(Call::Signals))
 }
 
-/// Waits for the spec, and for the folder of the control group that it is to run in. Nothing when the executor has closed
-/// the socket instead.
-fn receive(control: &OwnedFd) -> Result<Option<(OwnedFd, Option<OwnedFd>)>, SetupError> {
-    let mut word = [0];
-    let mut parts = [IoSliceMut::new(&mut word)];
-    let mut space = nix::cmsg_space!([RawFd; 2]);
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = loop {
-        match recvmsg::<()>(control.as_raw_fd(), &mut parts, Some(&mut space), flags) {
-            Err(Errno::EINTR) => {}
-            other => break other.map_err(failed(Call::ReadSpec))?,
-        }
-    };
-    if message.bytes == 0 {
-        return Ok(None);
+/// What the executor asks for.
+struct Task {
+    /// The spec.
+    spec: File,
+    /// The folder of the control group that the payload belongs in.
+    group: Option<OwnedFd>,
+    /// Whether the spec has namespaces: so much is known before it has been read.
+    namespaces: bool,
+}
+
+impl Task {
+    /// Waits for it. Nothing when the executor has closed the socket instead.
+    fn receive(control: &OwnedFd) -> Result<Option<Self>, SetupError> {
+        let (word, descriptors) = line::message(control).map_err(failed(Call::ReadSpec))?;
+        let mut descriptors = descriptors.into_iter();
+        // Without one this is an order before there was anything to start: the answer to any of them is to end.
+        let spec = descriptors.next().map(File::from);
+        Ok(spec.map(|spec| Self { spec, group: descriptors.next(), namespaces: word == WITH_NAMESPACES }))
     }
-    let mut received = message.cmsgs().map_err(failed(Call::ReadSpec))?.flat_map(|message| match message {
-        ControlMessageOwned::ScmRights(descriptors) => descriptors,
-        _ => Vec::new(),
-    });
-    // SAFETY: the kernel has just made these descriptors for us, and each is taken once.
-    let mut next = || received.next().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-    // Without one this is an order before there was anything to start: the answer to any of them is to end.
-    Ok(next().map(|spec| (spec, next())))
 }
 
 /// Blocks what this process wants to hear by descriptor, and ignores what a script of the same user could send to it.
@@ -231,14 +264,11 @@ fn watch_signals() -> Result<SignalFd, Errno> {
 
 /// Goes along with the first process of new namespaces, which does the work: hands orders on, and ends it when nobody is
 /// left to order anything.
-fn accompany(first: &First, control: &OwnedFd, signals: &SignalFd, say: &impl Fn(Status)) -> ExitCode {
+fn attend(first: &First, status: &File, control: &OwnedFd, signals: &SignalFd) {
     let mut flags = WaitPidFlag::WNOHANG;
     let ended = loop {
         if flags == WaitPidFlag::WNOHANG {
-            let mut ready = [
-                PollFd::new(control.as_fd(), PollFlags::POLLIN),
-                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-            ];
+            let mut ready = [control.as_fd(), signals.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             let waited = match memory::wait(&mut ready) {
                 Ok(()) | Err(Errno::EINTR) => true,
                 Err(_) => false,
@@ -254,21 +284,16 @@ fn accompany(first: &First, control: &OwnedFd, signals: &SignalFd, say: &impl Fn
             break ended;
         }
     };
-    match ended {
-        Ended::Told => ExitCode::SUCCESS,
-        Ended::NotStarted => ExitCode::FAILURE,
-        Ended::Killed => {
-            // The kernel has killed whatever was left, and does not say how much that was.
-            say(Status::Swept { killed: 0, largest: 0 });
-            ExitCode::SUCCESS
-        }
+    if ended == Ended::Killed {
+        // The kernel has killed whatever was left, and does not say how much that was.
+        say(status, Status::Swept { killed: 0, largest: 0 });
     }
 }
 
 /// Hands on the orders that have come. False when the executor is gone.
 fn forward(first: &First, control: &OwnedFd) -> bool {
     let mut orders = [0; 16];
-    match nix::unistd::read(control, &mut orders) {
+    match read(control, &mut orders) {
         Ok(0) => false,
         Ok(count) => {
             orders[..count].iter().for_each(|&byte| first.order(Order::of_byte(byte)));

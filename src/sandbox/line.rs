@@ -1,5 +1,5 @@
-//! The line between a helper and the first process of its payload's namespaces: how a task goes over it. Afterwards single
-//! bytes follow, the orders. It must not know what becomes of a task.
+//! The lines between a helper, the first process of its payload's namespaces, and the payload's own: how tasks and descriptors
+//! go over them. Orders follow as single bytes. It must not know what becomes of a task.
 
 #![expect(unsafe_code, reason = "taking over descriptors that came by a socket")]
 
@@ -11,34 +11,48 @@ use std::os::unix::fs::FileExt as _;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
-use crate::sandbox::spec::{IdKind, Spec};
+use crate::sandbox::spec::Spec;
 use crate::sandbox::status::{Call, SetupError};
 
 /// Descriptors that go with one message at most. The kernel's own limit is 253.
 const AT_ONCE: usize = 128;
 
-/// What the helper's messages begin with: a spec with or without its control group, and sources of root's.
+/// What messages begin with: a spec with or without its control group, and descriptors.
 const SPEC: u8 = b's';
-const SOURCES: u8 = b'm';
+const DESCRIPTORS: u8 = b'd';
 
 fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
     move |errno| SetupError::new(call, errno)
 }
 
-/// Sends a task: the spec, the folder of the control group, and what of root's files is bound.
-pub(crate) fn tell(
-    line: &OwnedFd,
-    spec: &OwnedFd,
-    group: Option<&OwnedFd>,
-    sources: &[OwnedFd],
-) -> Result<(), Errno> {
-    let task: Vec<RawFd> = [Some(spec), group].into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
-    pass(line, SPEC, &task)?;
-    let sources: Vec<RawFd> = sources.iter().map(AsRawFd::as_raw_fd).collect();
-    sources.chunks(AT_ONCE).try_for_each(|some| pass(line, SOURCES, some))
+/// Sends a task: the spec, and the folder of the control group.
+pub(crate) fn tell(line: &OwnedFd, spec: &File, group: Option<&OwnedFd>) -> Result<(), Errno> {
+    let task: Vec<RawFd> =
+        [Some(spec.as_raw_fd()), group.map(AsRawFd::as_raw_fd)].into_iter().flatten().collect();
+    pass(line, SPEC, &task)
 }
 
-fn pass(line: &OwnedFd, word: u8, descriptors: &[RawFd]) -> Result<(), Errno> {
+/// Sends `descriptors`, which the other end must know the number of.
+pub(crate) fn pass_all(line: &OwnedFd, descriptors: &[OwnedFd]) -> Result<(), Errno> {
+    let descriptors: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    descriptors.chunks(AT_ONCE).try_for_each(|some| pass(line, DESCRIPTORS, some))
+}
+
+/// Waits for `count` descriptors. Nothing when there is nobody any more to send them.
+pub(crate) fn receive_all(line: &OwnedFd, count: usize) -> Result<Option<Vec<OwnedFd>>, Errno> {
+    let mut descriptors = Vec::with_capacity(count);
+    while descriptors.len() < count {
+        let (_, more) = message(line)?;
+        if more.is_empty() {
+            return Ok(None);
+        }
+        descriptors.extend(more);
+    }
+    Ok(Some(descriptors))
+}
+
+/// Sends descriptors, with a word.
+pub(crate) fn pass(line: &OwnedFd, word: u8, descriptors: &[RawFd]) -> Result<(), Errno> {
     let message = [ControlMessage::ScmRights(descriptors)];
     let word = [word];
     sendmsg::<()>(line.as_raw_fd(), &[IoSlice::new(&word)], &message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
@@ -50,8 +64,6 @@ pub(crate) struct Task {
     pub(crate) spec: Spec,
     /// The folder of the control group that the payload belongs in.
     pub(crate) group: Option<OwnedFd>,
-    /// What is bound, where only root's rights outside could take it.
-    pub(crate) sources: Option<Vec<OwnedFd>>,
 }
 
 impl Task {
@@ -63,24 +75,7 @@ impl Task {
         if request != SPEC {
             return Ok(None);
         }
-        let spec = read(&File::from(spec))?;
-        let world = spec.confined.as_ref().and_then(|confined| confined.world.as_ref());
-        let world = world.ok_or(SetupError::new(Call::DecodeSpec, Errno::EINVAL))?;
-        let sources = match world.ids.kind {
-            IdKind::Own => None,
-            IdKind::Dedicated => {
-                let mut sources = Vec::with_capacity(world.binds.len());
-                while sources.len() < world.binds.len() {
-                    let (_, more) = message(line).map_err(failed(Call::ReadSpec))?;
-                    if more.is_empty() {
-                        return Ok(None);
-                    }
-                    sources.extend(more);
-                }
-                Some(sources)
-            }
-        };
-        Ok(Some(Self { spec, group, sources }))
+        Ok(Some(Self { spec: read(&File::from(spec))?, group }))
     }
 }
 
@@ -99,7 +94,7 @@ pub(crate) fn read(spec: &File) -> Result<Spec, SetupError> {
 }
 
 /// A message with what came along; neither when the line has ended.
-fn message(line: &OwnedFd) -> Result<(u8, Vec<OwnedFd>), Errno> {
+pub(crate) fn message(line: &OwnedFd) -> Result<(u8, Vec<OwnedFd>), Errno> {
     let mut word = [0];
     let mut parts = [IoSliceMut::new(&mut word)];
     let mut space = nix::cmsg_space!([RawFd; AT_ONCE]);

@@ -16,7 +16,11 @@
 //!          ◀──────────────────status───
 //! ```
 //!
-//! Helper and first process are started ahead of their time, and prepare what does not depend on what will be asked for.
+//! Helper and first process are started ahead of their time, and prepare what does not depend on what will be asked for. The
+//! payload's process takes its network and gives up its rights while the first process builds its files.
+//!
+//! At the end the first process says that nothing is left, and the executor removes what only it can remove. Until then the
+//! helper is there to do that for an executor that is killed; then the executor kills it.
 //!
 //! The helper is the subreaper of everything below it, so a daemon that forks twice still ends up as its child and dies
 //! with the step. It lives as long as the executor holds the control socket: when the executor is killed, that closes
@@ -41,6 +45,7 @@ mod line;
 mod memory;
 mod mount;
 mod namespaces;
+mod network;
 mod owners;
 mod payload;
 mod privileges;
@@ -52,6 +57,7 @@ mod sealed;
 pub mod seccomp;
 pub mod sockets;
 pub mod space;
+pub mod spawn;
 pub mod spec;
 pub mod status;
 pub mod strays;

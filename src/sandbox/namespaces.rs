@@ -9,8 +9,6 @@
 //! death of the helper. What goes wrong before the payload runs it says itself, once somebody has asked for a payload: it
 //! is made ahead of that, while the executor still works out what to start.
 
-#![expect(unsafe_code, reason = "an empty structure for a call of the kernel")]
-
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -20,17 +18,16 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
 
-use crate::sandbox::init::Order;
+use crate::sandbox::init::{Order, let_go_of_output};
 use crate::sandbox::launched::Launched;
 use crate::sandbox::line::Task;
 use crate::sandbox::memory;
-use crate::sandbox::payload::Landlocked;
 use crate::sandbox::privileges;
-use crate::sandbox::spec::{Confined, IdKind, Ids, Network};
+use crate::sandbox::spec::{IdKind, Ids};
 use crate::sandbox::status::{Call, Proc, SetupError, Status};
 use crate::sandbox::usage::largest_child;
 use crate::sandbox::world::{Devices, PAYLOAD, Stage};
@@ -51,22 +48,19 @@ pub(crate) fn put(path: &str, text: &str) -> Result<(), Errno> {
 }
 
 /// Everything that the first process does. Returns its exit code.
-pub(crate) fn first_process(
-    ids: Ids,
-    network: Network,
-    status: &File,
-    control: &OwnedFd,
-    line: &OwnedFd,
-) -> i32 {
+pub(crate) fn first_process(ids: Ids, status: &File, control: &OwnedFd, line: &OwnedFd) -> i32 {
     let mut say = |word: Status| {
         // Nobody is left to hear it when this fails.
         let mut pipe: &File = status;
         let _ = pipe.write_all(&word.encode());
     };
     // What goes wrong before anybody has asked for something is said when somebody has.
-    let stage = prepare(ids, network, line);
+    let stage = prepare(ids, line);
     let started = Task::receive(line).and_then(|task| match task {
-        Some(task) => stage?.map(|stage| start(task, stage, control)).transpose(),
+        Some(task) => match stage? {
+            Some(stage) => start(task, stage, ids, (control, line)),
+            None => Ok(None),
+        },
         None => Ok(None),
     });
     match started {
@@ -84,15 +78,11 @@ pub(crate) fn first_process(
 }
 
 /// Everything that can be done before it is known what is to be started. Nothing when the helper is gone.
-fn prepare(ids: Ids, network: Network, line: &OwnedFd) -> Result<Option<Stage>, SetupError> {
+fn prepare(ids: Ids, line: &OwnedFd) -> Result<Option<Stage>, SetupError> {
     // Should the helper be gone already, the line says so.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed(Call::Signals))?;
     // First what can be done while the helper still says who this process is.
     let devices = Devices::of_the_host()?;
-    match network {
-        Network::Own => loopback_up().map_err(failed(Call::Loopback))?,
-        Network::Host => {}
-    }
     sethostname(HOST_NAME).map_err(failed(Call::HostName))?;
     if !become_somebody(ids, line)? {
         return Ok(None);
@@ -109,27 +99,32 @@ struct Started {
     proc: Proc,
 }
 
-/// Everything up to the point where the program runs.
-fn start(task: Task, stage: Stage, control: &OwnedFd) -> Result<Started, SetupError> {
-    let Task { spec, group, sources } = task;
-    let (world, group) = match &spec.confined {
-        Some(Confined { world: Some(world), .. }) => (world, group.as_ref().map(AsFd::as_fd)),
-        _ => return Err(SetupError::new(Call::DecodeSpec, Errno::EINVAL)),
-    };
-    let built = stage.build(world, sources)?;
-    hand_out(control, &built.files).map_err(failed(Call::PrivateFiles))?;
-    let landlocked = Landlocked::open(&spec)?;
+/// Everything up to the point where the program runs. Nothing when the helper is gone.
+fn start(
+    task: Task,
+    stage: Stage,
+    ids: Ids,
+    (control, line): (&OwnedFd, &OwnedFd),
+) -> Result<Option<Started>, SetupError> {
+    let Task { spec, group } = task;
+    let world = spec.world().filter(|world| world.ids == ids);
+    let world = world.ok_or(SetupError::new(Call::DecodeSpec, Errno::EINVAL))?;
     let mut watched = SigSet::empty();
     watched.add(Signal::SIGCHLD);
     watched.thread_block().map_err(failed(Call::Signals))?;
     let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(failed(Call::Signals))?;
-    let launched = Launched::start(&spec, &landlocked, group)?;
+    let launched = Launched::start(&spec, group.as_ref().map(AsFd::as_fd))?;
+    let_go_of_output();
+    let Some(built) = stage.build(world, line)? else { return Ok(None) };
+    hand_out(control, &built.files).map_err(failed(Call::PrivateFiles))?;
+    launched.enter_network()?;
+    let launched = launched.go()?;
     privileges::become_payload(world.ids.kind)?;
     // A change of user has cleared it.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed(Call::Signals))?;
     let payload = launched.wait()?;
-    Ok(Started { payload, signals, proc: built.proc })
+    Ok(Some(Started { payload, signals, proc: built.proc }))
 }
 
 /// Gets this process its place in the new user namespace. False when the helper is gone.
@@ -155,24 +150,6 @@ fn become_somebody(ids: Ids, line: &OwnedFd) -> Result<bool, SetupError> {
             }
         }
     }
-}
-
-fn loopback_up() -> Result<(), Errno> {
-    use nix::sys::socket::socket;
-    // SIOCSIFFLAGS, by number because the C libraries do not agree on its type.
-    const SET_FLAGS: u16 = 0x8914;
-    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    // SAFETY: all bytes 0 are a valid value of this plain structure.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
-        *to = from.cast_signed() as libc::c_char;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "two flags of the lowest sixteen bits")]
-    let flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    request.ifr_ifru.ifru_flags = flags;
-    // SAFETY: the socket is open and the request is whole; the kernel only reads it.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::Ioctl::from(SET_FLAGS), &raw const request) };
-    Errno::result(result).map(drop)
 }
 
 /// Gives the executor the folder of the payload's own files, to be read when the payload is dead.

@@ -35,11 +35,6 @@ impl Owners {
         Self { ids, namespaces: BTreeMap::new(), holders: Vec::new() }
     }
 
-    /// The payload's.
-    pub(crate) const fn ids(&self) -> Ids {
-        self.ids
-    }
-
     /// Gets ready for what this process's own user owns, which is most of what there will be.
     pub(crate) fn expect_own(&mut self) {
         // What is wrong now will be wrong again when it is needed, and is said then.

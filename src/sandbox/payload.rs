@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "calls that the C libraries have no functions for, or keep signals from")]
 
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -23,42 +23,28 @@ fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
     move |errno| SetupError::new(call, errno)
 }
 
-/// Paths for Landlock, opened while that is still allowed.
-pub(crate) struct Landlocked(Vec<(OwnedFd, Access)>);
-
-impl Landlocked {
-    /// Opens what the spec names.
-    pub(crate) fn open(spec: &Spec) -> Result<Self, SetupError> {
-        let rules = spec.confined.iter().filter_map(|confined| confined.landlock.as_ref());
-        let paths = rules.flat_map(|landlock| &landlock.paths).map(|rule| {
-            let opened = landlock::open(&rule.path);
-            let opened =
-                opened.map_err(|errno| SetupError::at(Call::LandlockPath, rule.path.to_bytes(), errno))?;
-            Ok((opened, rule.access))
-        });
-        paths.collect::<Result<_, _>>().map(Self)
-    }
-}
-
-/// Sets everything up and becomes the program. Returns without an error only from a trial.
-pub(crate) fn run(spec: &Spec, landlocked: &Landlocked) -> Result<(), SetupError> {
+/// Gives up what ties this process to the one that it comes from. Needs nothing of the payload's world.
+pub(crate) fn prepare(spec: &Spec) -> Result<(), SetupError> {
     reset_signals().map_err(failed(Call::Signals))?;
     umask(Mode::from_bits_truncate(0o022));
     // Every other pipe lost its close-on-exec flag for the helper's sake; the program must not have them.
     close_on_exec_above_2().map_err(failed(Call::Execute))?;
-    let entered = || chdir(spec.cwd.as_c_str()).map_err(|errno| at(Call::ChangeDirectory, &spec.cwd, errno));
+    if spec.confined.is_some() {
+        setsid().map_err(failed(Call::NewSession))?;
+        new_keyring();
+    } else {
+        setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(failed(Call::NewSession))?;
+    }
+    Ok(())
+}
+
+/// Confines this process to its world and becomes the program. `allowed` is what Landlock allows. Returns without an error
+/// only from a trial.
+pub(crate) fn run(spec: &Spec, allowed: &[(impl AsFd, Access)]) -> Result<(), SetupError> {
+    chdir(spec.cwd.as_c_str()).map_err(|errno| at(Call::ChangeDirectory, &spec.cwd, errno))?;
     match &spec.confined {
-        None => {
-            setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(failed(Call::NewSession))?;
-            lower(Limit::Core, 0).map_err(failed(Call::Limit))?;
-            entered()?;
-        }
-        Some(confined) => {
-            setsid().map_err(failed(Call::NewSession))?;
-            new_keyring();
-            entered()?;
-            confine(confined, landlocked)?;
-        }
+        None => lower(Limit::Core, 0).map_err(failed(Call::Limit))?,
+        Some(confined) => confine(confined, allowed)?,
     }
     match spec.ending {
         Ending::Trial => Ok(()),
@@ -73,7 +59,7 @@ fn at(call: Call, path: &CStr, errno: Errno) -> SetupError {
     SetupError::at(call, path.to_bytes(), errno)
 }
 
-fn confine(confined: &Confined, landlocked: &Landlocked) -> Result<(), SetupError> {
+fn confine(confined: &Confined, allowed: &[(impl AsFd, Access)]) -> Result<(), SetupError> {
     for &(limit, value) in &confined.limits {
         lower(limit, value).map_err(failed(Call::Limit))?;
     }
@@ -82,7 +68,7 @@ fn confine(confined: &Confined, landlocked: &Landlocked) -> Result<(), SetupErro
     }
     if let Some(rules) = &confined.landlock {
         let tcp = rules.ports.as_deref().map_or(Tcp::Any, Tcp::Only);
-        landlock::restrict(&landlocked.0, tcp, rules.sockets)
+        landlock::restrict(allowed, tcp, rules.sockets)
             .map_err(|error| SetupError::new(Call::Landlock, error.errno()))?;
     }
     if let Some(path) = &confined.tripwire {

@@ -13,10 +13,9 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::manifest::model::Network;
-use crate::sandbox::child::{Sandbox, SpawnError};
 use crate::sandbox::confinement::{Confinement, KernelLimits, Tier, View};
-use crate::sandbox::init::Order;
 use crate::sandbox::launch::Launch;
+use crate::sandbox::spawn::{Sandbox, SpawnError};
 use crate::sandbox::status::{FRAME, SetupError, Status};
 
 /// How long a probe may take.
@@ -90,10 +89,10 @@ impl Sandbox {
         };
         let mut child = self.spawn(&launch)?;
         let result = collect(&child, question.limit);
-        if result.is_err() {
-            child.order(Order::Kill);
+        if result.is_ok() {
+            child.reap();
         }
-        child.reap();
+        // Otherwise it ends with what it still does when it is dropped.
         result
     }
 }

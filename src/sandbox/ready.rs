@@ -4,25 +4,28 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
+use nix::sched::sched_yield;
+
 use crate::sandbox::first::First;
 use crate::sandbox::host;
+use crate::sandbox::line;
 use crate::sandbox::owners::Owners;
-use crate::sandbox::spec::{IdKind, Network, World};
-use crate::sandbox::status::SetupError;
+use crate::sandbox::spec::IdKind;
+use crate::sandbox::status::{Call, SetupError};
+use crate::sandbox::world;
 
-/// What was made before it was known what to start.
-#[derive(Default)]
+/// Namespaces that wait for a payload.
 pub(crate) struct Ready {
-    first: Option<First>,
+    first: First,
     owners: Option<Owners>,
 }
 
 impl Ready {
-    /// Makes what a payload with namespaces and the `expected` network needs. What fails will fail again when it is needed,
-    /// and is said then.
-    pub(crate) fn make(expected: Option<Network>, status: &File, control: &OwnedFd) -> Self {
-        let Some((network, ids)) = expected.zip(host::ids()) else { return Self::default() };
-        let first = First::start(ids, network, status, control).ok();
+    /// Makes them.
+    pub(crate) fn make(status: &File, control: &OwnedFd) -> Result<Self, SetupError> {
+        let ids = host::ids().ok_or(SetupError::new(Call::IdMap, Errno::EPERM))?;
+        let first = First::start(ids, status, control)?;
         let owners = match ids.kind {
             IdKind::Own => None,
             IdKind::Dedicated => {
@@ -31,34 +34,42 @@ impl Ready {
                 Some(owners)
             }
         };
-        Self { first, owners }
+        Ok(Self { first, owners })
     }
 
-    /// A first process that has been told to start what `spec` says, the one that is ready if it can be.
-    pub(crate) fn begin(
-        self,
-        (spec, group): (&OwnedFd, Option<&OwnedFd>),
-        world: &World,
-        status: &File,
-        control: &OwnedFd,
-    ) -> Result<First, SetupError> {
-        let owners = self.owners.filter(|owners| owners.ids() == world.ids);
-        let mut owners = owners.unwrap_or_else(|| Owners::new(world.ids));
-        if let Some(first) = self.first {
-            if first.suits(world) && first.begin(spec, world, group, &mut owners)? {
-                return Ok(first);
+    /// Id of their first process.
+    pub(crate) const fn first(&self) -> i32 {
+        self.first.pid()
+    }
+
+    /// Tells their first process what to start, and in which control group. False when it is gone.
+    pub(crate) fn begin(&self, spec: &File, group: Option<&OwnedFd>) -> Result<bool, SetupError> {
+        self.first.begin(spec, group)
+    }
+
+    /// Hands over what only this process can give of the payload's world in `spec`, while the first process builds the rest.
+    pub(crate) fn provide(self, spec: &File) -> Result<First, SetupError> {
+        let Self { first, owners } = self;
+        let Some(owners) = owners else { return Ok(first) };
+        // The first process has more to do, and is often on the same processor.
+        let _ = sched_yield();
+        match sources(spec, owners).and_then(|sources| first.give(&sources)) {
+            Ok(()) => Ok(first),
+            Err(error) => {
+                first.end();
+                Err(error)
             }
-            first.end();
         }
-        let first = First::start(world.ids, world.network, status, control)?;
-        first.begin(spec, world, group, &mut owners)?;
-        Ok(first)
     }
 
-    /// Lets go of it.
+    /// Lets go of them.
     pub(crate) fn end(self) {
-        if let Some(first) = self.first {
-            first.end();
-        }
+        self.first.end();
     }
+}
+
+fn sources(spec: &File, mut owners: Owners) -> Result<Vec<OwnedFd>, SetupError> {
+    let spec = line::read(spec)?;
+    let world = spec.world().ok_or(SetupError::new(Call::DecodeSpec, Errno::EINVAL))?;
+    world::sources(world, &mut owners)
 }

@@ -3,7 +3,7 @@
 //! A list of fields with lengths, not JSON: arguments, variables and paths are bytes that need not be UTF-8. It must not
 //! know how any of it is done.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 
 use crate::sandbox::landlock::{Access, PathRule, UnixSockets};
@@ -175,21 +175,6 @@ pub enum Network {
 }
 words!(Network: Own, Host);
 
-impl Network {
-    /// Its name, for a helper that is to expect it.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Own => "own",
-            Self::Host => "host",
-        }
-    }
-
-    /// The network of this name.
-    pub(crate) fn of_word(word: &OsStr) -> Option<Self> {
-        [Self::Own, Self::Host].into_iter().find(|network| word == network.word())
-    }
-}
-
 /// Something of the host that the payload sees at the same path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
@@ -253,6 +238,11 @@ pub(crate) fn c_string(text: OsString, what: impl FnOnce() -> String) -> Result<
 }
 
 impl Spec {
+    /// The payload's own world, where it has one.
+    pub(crate) fn world(&self) -> Option<&World> {
+        self.confined.as_ref().and_then(|confined| confined.world.as_ref())
+    }
+
     /// Longest spec that is read back: the kernel refuses arguments and environments well below it.
     pub(crate) const MAX_BYTES: usize = 64 << 20;
 

@@ -11,12 +11,13 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::manifest::model::Network;
-use crate::sandbox::child::{Child, Sandbox, SpawnError};
+use crate::sandbox::child::Child;
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::confinement::{Confinement, KernelLimits, Tier, View};
 use crate::sandbox::landlock;
 use crate::sandbox::launch::Launch;
 use crate::sandbox::layers::{HostLayers, LayerProblem};
+use crate::sandbox::spawn::{Sandbox, SpawnError};
 use crate::sandbox::spec::Ending;
 use crate::sandbox::status::{Call, FRAME, Proc, SetupError, Status};
 

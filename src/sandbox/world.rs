@@ -16,6 +16,7 @@ use nix::unistd::{Gid, Uid, fchdir, fchownat, symlinkat};
 
 use crate::sandbox::host;
 use crate::sandbox::landlock;
+use crate::sandbox::line;
 use crate::sandbox::mount::{self, Attributes};
 use crate::sandbox::owners::Owners;
 use crate::sandbox::spec::{Bind, BindKind, IdKind, ProcPart, World};
@@ -91,17 +92,21 @@ impl Stage {
         Ok(Self { root, empty, proc })
     }
 
-    /// Builds the rest of `world` and makes it the root of all files. `sources` are those of root's; else they are taken
-    /// from here.
-    pub(crate) fn build(self, world: &World, sources: Option<Vec<OwnedFd>>) -> Result<Built, SetupError> {
-        let sources = match sources {
-            Some(sources) => sources,
-            None => self::sources(world, &mut Owners::new(world.ids))?,
-        };
+    /// Builds the rest of `world` and makes it the root of all files. What is bound comes by `line`, where only root's rights
+    /// outside can take it; nothing is built when it does not come.
+    pub(crate) fn build(self, world: &World, line: &OwnedFd) -> Result<Option<Built>, SetupError> {
         let Self { root, empty, proc } = self;
         let tree = Tree { root: root.as_fd(), ids: world.ids.kind };
         let files = tree.scratch(world)?;
         tree.contents(world)?;
+        let sources = match world.ids.kind {
+            IdKind::Own => sources(world, &mut Owners::new(world.ids))?,
+            IdKind::Dedicated => match line::receive_all(line, world.binds.len()) {
+                Ok(Some(sources)) => sources,
+                Ok(None) => return Ok(None),
+                Err(errno) => return Err(SetupError::new(Call::Source, errno)),
+            },
+        };
         for (bind, source) in world.binds.iter().zip(&sources) {
             tree.bind(bind, source)?;
         }
@@ -110,7 +115,7 @@ impl Stage {
         fchdir(&root).and_then(|()| mount::change_root()).map_err(at(Call::Root, c"/"))?;
         mount::restrict_one(&root, Attributes::READ_ONLY.and(Attributes::PLAIN))
             .map_err(at(Call::Root, c"/"))?;
-        Ok(Built { files, proc })
+        Ok(Some(Built { files, proc }))
     }
 }
 

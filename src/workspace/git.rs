@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::environ::Environ;
 use crate::plan::diff::Diff;
-use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::View;
 use crate::sandbox::layout::is_system;
 use crate::sandbox::probe::{Output, Question};
+use crate::sandbox::spawn::Sandbox;
 use crate::workspace::files::{self, Beneath};
 use crate::workspace::{git_folders, interpreters};
 

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use crate::environ::Environ;
 use crate::manifest::model::Shell;
 use crate::plan::facts::{Interpreter, MissingShell};
-use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::View;
 use crate::sandbox::layout::{hidden, is_system};
 use crate::sandbox::probe::Question;
+use crate::sandbox::spawn::Sandbox;
 
 /// Where programs are looked for when PATH is not set.
 const USUAL: &str = "/usr/local/bin:/usr/bin:/bin";

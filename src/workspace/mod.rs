@@ -30,7 +30,7 @@ use crate::plan::diff::Diff;
 use crate::plan::facts::{Facts, FileFact, PathProblem, Questions};
 use crate::plan::globs::Selection;
 use crate::request::RunRequest;
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 use crate::workspace::files::Beneath;
 use crate::workspace::git::{Git, is_sha};
 

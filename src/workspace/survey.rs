@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::environ::Environ;
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 use crate::workspace::files::{self, Beneath};
 use crate::workspace::git::Git;
 use crate::workspace::interpreters::Place;

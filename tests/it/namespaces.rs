@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use rungate::manifest::model::Network;
-use rungate::sandbox::child::{Child, Sandbox};
+use rungate::sandbox::child::Child;
 use rungate::sandbox::confinement::{Confinement, KernelLimits, PrivateFile, Tier, View};
 use rungate::sandbox::launch::Launch;
 use rungate::sandbox::processes;
+use rungate::sandbox::spawn::Sandbox;
 use rungate::sandbox::status::{Call, FRAME, Proc, Status};
 
 use crate::context::wait_until;
@@ -221,6 +222,15 @@ fn no_process_no_network_and_nothing_else_of_the_host_is_in_sight() {
     );
     // The first process, the shell and `ls`; two lines of heading and the loopback interface.
     assert_eq!(out, "3\n3\n/home/step\nrungate\n0\ndenied\n");
+}
+
+#[test]
+fn the_first_process_is_in_no_other_network_than_the_payload() {
+    // Both are seen in the payload's own procfs: the network of any process can be read there.
+    let script = "for process in self 1; do \
+                  cut -s -d: -f1 /proc/$process/net/dev; sed 1d /proc/$process/net/unix; done";
+    let out = output(script, View::default());
+    assert_eq!(out.split_whitespace().collect::<Vec<_>>(), ["lo", "lo"], "{out}");
 }
 
 #[test]

@@ -6,12 +6,13 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rungate::sandbox::child::{Child, Sandbox};
+use rungate::sandbox::child::Child;
 use rungate::sandbox::confinement::View;
 use rungate::sandbox::init::Order;
 use rungate::sandbox::launch::Launch;
 use rungate::sandbox::probe::Question;
 use rungate::sandbox::processes;
+use rungate::sandbox::spawn::Sandbox;
 use rungate::sandbox::status::{Call, FRAME, SetupError, Status};
 use rungate::sandbox::usage::{Exceeded, Watchdog, below};
 

@@ -9,7 +9,7 @@ use rungate::environ::Environ;
 use rungate::id::Sha256;
 use rungate::plan::facts::{Facts, FileFact, PathProblem, Questions};
 use rungate::request::RunRequest;
-use rungate::sandbox::child::Sandbox;
+use rungate::sandbox::spawn::Sandbox;
 use rungate::workspace;
 
 use crate::context::{Repo, command};

@@ -13,7 +13,7 @@ mod runner;
 mod sandbox;
 
 use crate::environ::Environ;
-use crate::sandbox::child::Sandbox;
+use crate::sandbox::spawn::Sandbox;
 
 /// How a check came out, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

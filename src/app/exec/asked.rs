@@ -8,8 +8,8 @@ use crate::app::failure::Failure;
 use crate::manifest::model::{Layer, Network};
 use crate::policy::bounds::{Bounds, Place};
 use crate::sandbox::cgroup::Cgroups;
-use crate::sandbox::child::Sandbox;
 use crate::sandbox::confinement::Tier;
+use crate::sandbox::spawn::Sandbox;
 
 /// Under Actions whoever changed the workflow typed this, so that only a host policy could allow it.
 pub(super) fn refuse_weakening(exec: &Exec, workspace: &Path, here: &Path) -> Result<(), Failure> {
