@@ -15,13 +15,12 @@ use crate::app::failure::{Failure, host};
 use crate::app::folders::Temporary;
 use crate::app::policy;
 use crate::app::run::tool_cache;
-use crate::app::secrets::known_secrets;
+use crate::app::secrets::registry;
 use crate::app::tell::event_loop;
 use crate::environ::Environ;
 use crate::manifest::model::Network;
 use crate::plan::facts::Interpreter;
 use crate::policy::model::{Asked, Verb};
-use crate::redact::Registry;
 use crate::redact::guard::Form;
 use crate::redact::writer::Writer;
 use crate::run::passthrough::{self, Pass, PassError, Passed};
@@ -187,6 +186,8 @@ impl Place<'_> {
     fn run(&self, tier: Tier, cgroups: &Cgroups) -> Result<Result<Passed, PassError>, Failure> {
         let scratch = private_folder(tier, self.sandbox, self.environ)?;
         let launch = self.launch(tier, scratch.as_ref().map_or(Path::new("/"), Temporary::path))?;
+        // What is closed must be known before anything is started.
+        let streams = [stream(&io::stdout())?, stream(&io::stderr())?];
         let private = scratch.as_ref().map(Temporary::path);
         let mut begun = match passthrough::begin(self.sandbox, &launch, cgroups, private) {
             Ok(begun) => begun,
@@ -194,12 +195,11 @@ impl Place<'_> {
         };
         // Groups of an earlier program whose rungate was killed are nobody's but ours to remove.
         let _count = cgroups.sweep();
-        let sinks = [sink(self.environ, &io::stdout())?, sink(self.environ, &io::stderr())?];
+        let sinks = streams.map(|stream| sink(self.environ, stream));
         let pass = Pass { sinks, timeout: self.exec.timeout, grace: GRACE };
-        let passed = event_loop()?.block_on(begun.attend(pass));
-        drop(scratch);
-        begun.end();
-        Ok(passed)
+        let passed = event_loop().map(|event_loop| event_loop.block_on(begun.attend(pass)));
+        begun.end(scratch);
+        passed
     }
 
     fn launch(&self, tier: Tier, scratch: &Path) -> Result<Launch, Failure> {
@@ -315,20 +315,21 @@ impl Place<'_> {
     }
 }
 
-/// A way out for one of the program's streams: nothing that is known to be secret passes, and under Actions no command.
-fn sink(environ: &Environ, stream: &impl AsFd) -> Result<Writer<File>, Failure> {
-    let file = stream.as_fd().try_clone_to_owned().map(File::from).map_err(|error| {
+/// One of this process's streams.
+fn stream(stream: &impl AsFd) -> Result<File, Failure> {
+    stream.as_fd().try_clone_to_owned().map(File::from).map_err(|error| {
         host(format!("standard output cannot be used: {error}"), "start rungate with its three streams open")
-    })?;
-    let registry = Registry::default();
-    for value in known_secrets(environ) {
-        let _short_ones_are_no_tokens = registry.add(value);
-    }
-    Ok(if environ.in_actions() {
+    })
+}
+
+/// A way out for one of the program's streams: nothing that is known to be secret passes, and under Actions no command.
+fn sink(environ: &Environ, file: File) -> Writer<File> {
+    let registry = registry(environ);
+    if environ.in_actions() {
         Writer::guarded(&registry, Form::Text, file)
     } else {
         Writer::new(&registry, file)
-    })
+    }
 }
 
 fn not_started(error: &PassError) -> Failure {

@@ -188,7 +188,9 @@ impl<'a> Attempt<'a> {
         self.frame.extend_from_slice(bytes);
         while let Some(frame) = self.frame.first_chunk::<FRAME>() {
             match Status::decode(frame) {
-                Some(Status::Failed(error)) => self.setup = Some(error),
+                Some(Status::Failed(error)) => {
+                    let _the_first_one_counts = self.setup.get_or_insert(error);
+                }
                 Some(Status::Exited { code }) => self.end = Some(End::Code(code)),
                 Some(Status::Signaled { signal }) => self.end = Some(End::Signal(signal)),
                 Some(Status::Swept { killed, largest }) => {
@@ -372,20 +374,24 @@ impl<'a> Attempt<'a> {
                 setup.call.remedy(setup.errno).map(|remedy| format!("; {remedy}")).unwrap_or_default();
             return (Outcome::SetupFailed, Some(format!("{setup}{remedy}")));
         }
-        let because = |how: String| match self.warden.post_mortem(private, self.largest) {
+        let limit = || self.warden.post_mortem(private, self.largest);
+        let because = |how: String, limit: Option<String>| match limit {
             Some(limit) => format!("{how}: {limit}"),
             None => how,
         };
         match &self.stopping {
-            Some((Outcome::TimedOut, reason)) => return (Outcome::TimedOut, Some(because(reason.clone()))),
+            Some((Outcome::TimedOut, reason)) => {
+                let limit = limit().or_else(|| self.output.log.exceeded());
+                return (Outcome::TimedOut, Some(because(reason.clone(), limit)));
+            }
             Some((outcome, reason)) => return (*outcome, Some(reason.clone())),
             None => {}
         }
         match (code, signal) {
             (Some(0), _) => (Outcome::Success, None),
-            (Some(code), _) => (Outcome::Failure, Some(because(format!("exit code {code}")))),
+            (Some(code), _) => (Outcome::Failure, Some(because(format!("exit code {code}"), limit()))),
             (None, Some("SIGXCPU")) => (Outcome::Failure, Some(self.warden.cpu_time_is_up())),
-            (None, Some(signal)) => (Outcome::Failure, Some(because(format!("ended by {signal}")))),
+            (None, Some(signal)) => (Outcome::Failure, Some(because(format!("ended by {signal}"), limit()))),
             // Only this user and root can kill the helper, so it was the script or the host.
             (None, None) => {
                 (Outcome::Failure, Some("the process that supervises the step was killed".to_owned()))

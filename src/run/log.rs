@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::event::Stream;
+use crate::manifest::fields::bytes;
 
 /// The log of one step. Everything that comes here is without secrets already.
 #[derive(Debug)]
@@ -88,6 +89,13 @@ impl Log {
     /// Bytes of both streams that were not kept.
     pub(super) const fn dropped(&self) -> u64 {
         self.stdout.dropped + self.stderr.dropped
+    }
+
+    /// Says that there was more than the log holds, when there was.
+    pub(super) fn exceeded(&self) -> Option<String> {
+        (self.dropped() > 0).then(|| {
+            format!("it printed more than {} on one stream, which is the log's limit", bytes(self.limit))
+        })
     }
 
     /// What is missing, for people; one line a stream.

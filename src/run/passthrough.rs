@@ -34,6 +34,9 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long killing what a dead helper left behind may take.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a program may take to start before this process gets ready to be asked to stop it, in milliseconds.
+const START_PATIENCE: u8 = 20;
+
 /// How the program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -55,9 +58,6 @@ pub struct Passed {
     /// Which limit ended it or stood in its way, when one did.
     pub limit: Option<String>,
 }
-
-/// How long a program may take to start before this process gets ready to be asked to stop it, in milliseconds.
-const START_PATIENCE: u8 = 20;
 
 /// How a program is to be run.
 #[derive(Debug)]
@@ -159,13 +159,19 @@ impl Begun {
         Ok(Passed { ended, limit })
     }
 
-    /// Waits for the end of the processes that watched over the program, which is killed if nobody has seen its end. They end
-    /// while others do what is to be done when the program is dead, so this comes last.
-    pub fn end(self) {
+    /// Removes everything that was made for the program, and in the end the processes that watched over it, which would remove
+    /// it for a process that is killed meanwhile. `private` is what its private folders go with. A program whose end nobody has
+    /// seen is killed before anything else.
+    pub fn end<T>(self, private: T) {
         let Self { mut child, warden, over, .. } = self;
-        drop(warden);
         if over {
+            drop(warden);
+            drop(private);
             child.reap();
+        } else {
+            drop(child);
+            drop(warden);
+            drop(private);
         }
     }
 }
@@ -272,7 +278,9 @@ struct Told {
 impl Told {
     fn frame(&mut self, frame: &[u8; FRAME]) {
         match Status::decode(frame) {
-            Some(Status::Failed(error)) => self.setup = Some(error),
+            Some(Status::Failed(error)) => {
+                let _the_first_one_counts = self.setup.get_or_insert(error);
+            }
             Some(Status::Exited { code }) => self.end = Some(Ended::Exited(code)),
             Some(Status::Signaled { signal }) => self.end = Some(Ended::Signaled(signal)),
             Some(Status::Swept { largest, .. }) => {

@@ -1,26 +1,28 @@
 //! The executor's side of what has been started: what is heard of it, and what can be done to it.
 
-#![expect(unsafe_code, reason = "taking over a descriptor that came by a socket")]
+#![expect(unsafe_code, reason = "taking over descriptors that the kernel has made")]
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd as _, AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, Shutdown, recvmsg, send, shutdown};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::sandbox::init::Order;
-use crate::sandbox::line;
+use crate::sandbox::line::Task;
 use crate::sandbox::processes;
-use crate::sandbox::spawn::Task;
 use crate::sandbox::strays::helpers;
 
 /// How long a helper may take to end by itself when nobody wants it any more.
 const GOODBYE: Duration = Duration::from_millis(200);
+
+/// How long the first process of dead namespaces may take to be gone, in milliseconds.
+const DYING: u16 = 1_000;
 
 /// A child that was asked for. Its helper has been started; whether the program has, its status pipe tells.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub struct Child {
     pub stdout: OwnedFd,
     /// The program's standard error.
     pub stderr: OwnedFd,
-    /// Frames of [`crate::sandbox::status::Status`], until the helper ends.
+    /// Frames of [`crate::sandbox::status::Status`], until there is nothing more to say of the program.
     pub status: OwnedFd,
 }
 
@@ -57,8 +59,10 @@ impl Child {
         while self.files.is_none() {
             let mut ready =
                 [&self.control, &self.status].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-            let heard = poll(&mut ready, patience).is_ok_and(|count| count > 0);
-            if !heard || ready[1].any().unwrap_or(true) || Instant::now() >= due {
+            let left = due.saturating_duration_since(Instant::now());
+            let heard = poll(&mut ready, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO));
+            let news = ready.map(|fd| fd.revents().unwrap_or(PollFlags::POLLERR));
+            if heard != Ok(1) || news[0] != PollFlags::POLLIN {
                 return;
             }
             self.listen();
@@ -71,11 +75,9 @@ impl Child {
         self.process.id().cast_signed()
     }
 
-    /// Gives the helper what it is to start, and the folder of the control group that it belongs in.
-    pub(super) fn hand_over(&self, task: &Task, group: Option<&OwnedFd>) -> Result<(), Errno> {
-        let descriptors: Vec<RawFd> =
-            [Some(&task.spec), group].into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
-        line::pass(&self.control, task.word, &descriptors)
+    /// Gives the helper what it is to start.
+    pub(super) fn hand_over(&self, task: &Task) -> Result<(), Errno> {
+        task.send(&self.control)
     }
 
     /// The folder that the program sees as [`crate::sandbox::layout::Layout::files`], where it has a file system of its own.
@@ -96,7 +98,12 @@ impl Child {
             let mut space = nix::cmsg_space!([RawFd; 1]);
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
             let received = recvmsg::<()>(self.control.as_raw_fd(), &mut parts, Some(&mut space), flags);
-            let Ok(message) = received else { return };
+            let message = match received {
+                Ok(message) => message,
+                // The other end has gone with something unread; what it has said before is still there.
+                Err(Errno::EINTR | Errno::ECONNRESET) => continue,
+                Err(_) => return,
+            };
             let length = message.bytes;
             let folder = message.cmsgs().ok().and_then(|mut messages| {
                 messages.find_map(|message| match message {
@@ -108,7 +115,11 @@ impl Child {
                 // SAFETY: the kernel has just made this descriptor for us, and there is room for one only.
                 (Some(folder), _) => self.files = Some(unsafe { OwnedFd::from_raw_fd(folder) }),
                 (None, 0) => return,
-                (None, _) => self.first = Some(Pid::from_raw(i32::from_le_bytes(word))),
+                (None, _) if length == size_of::<i32>() => {
+                    self.first = Some(Pid::from_raw(i32::from_le_bytes(word)));
+                }
+                // The folder, when this process has no room for another descriptor.
+                (None, _) => {}
             }
         }
     }
@@ -130,9 +141,9 @@ impl Child {
         let _ = kill(Pid::from_raw(helper), Signal::SIGKILL);
     }
 
-    /// Ends the helper and waits for it. To be called when it has said that nothing of the program is left, or has closed its
-    /// status pipe, and when everything that a killed executor must not leave behind is gone: until then the helper is there to
-    /// remove it.
+    /// Ends the helper and waits for it. To be called when it has said its last word (that nothing of the program is left, or
+    /// why it does not run) or has closed its status pipe, and when everything that a killed executor must not leave behind is
+    /// gone: until then the helper is there to remove it.
     pub fn reap(&mut self) {
         if std::mem::replace(&mut self.reaped, true) {
             return;
@@ -144,14 +155,8 @@ impl Child {
         // Not ours any more is as good as reaped.
         let _ = self.process.wait();
         self.listen();
-        if let Some(first) = self.first
-            && !helpers().contains(&first.as_raw())
-        {
-            // On its way out, and a child of this process now, unless the helper was faster, or whoever swept strays.
-            if waitpid(first, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive) {
-                let _ = kill(first, Signal::SIGKILL);
-                let _ = waitpid(first, None);
-            }
+        if let Some(first) = self.first {
+            reap_dying(first);
         }
     }
 
@@ -160,6 +165,34 @@ impl Child {
         let _ = shutdown(self.control.as_raw_fd(), Shutdown::Write);
         // A script of the same user may have stopped it.
         let _ = kill(Pid::from_raw(self.helper()), Signal::SIGCONT);
+    }
+}
+
+/// Waits for a process that ends, and is a child of this one now, unless its helper was faster, or whoever swept strays. Not
+/// for ever: something in its namespaces may sit in a call of the kernel. Then a sweep will find it.
+fn reap_dying(pid: Pid) {
+    {
+        // While this is held, nobody can be started whose id this one could be by now.
+        let helpers = helpers();
+        let is_ours = || waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive);
+        if helpers.contains(&pid.as_raw()) || !is_ours() {
+            return;
+        }
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+    // SAFETY: the call takes two numbers, and what it returns is a new descriptor.
+    let end = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) });
+    if let Some(end) = end.ok().and_then(|end| RawFd::try_from(end).ok()) {
+        // SAFETY: the kernel has just made this descriptor for us.
+        let end = unsafe { OwnedFd::from_raw_fd(end) };
+        let _ = poll(&mut [PollFd::new(end.as_fd(), PollFlags::POLLIN)], DYING);
+    }
+    let start = Instant::now();
+    while waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive) {
+        if start.elapsed() > Duration::from_millis(DYING.into()) {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(200));
     }
 }
 

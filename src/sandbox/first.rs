@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use crate::sandbox::clone::{self, Side};
 use crate::sandbox::init::Order;
-use crate::sandbox::line;
+use crate::sandbox::line::{self, Task};
 use crate::sandbox::namespaces::{NOT_STARTED, first_process, put};
 use crate::sandbox::spec::{IdKind, Ids};
 use crate::sandbox::status::{Call, SetupError};
@@ -74,9 +74,9 @@ impl First {
         }
     }
 
-    /// Tells it what to start, and in which control group. False when it is gone.
-    pub(crate) fn begin(&self, spec: &File, group: Option<&OwnedFd>) -> Result<bool, SetupError> {
-        told(line::tell(&self.line, spec, group)).map_err(failed(Call::ReadSpec))
+    /// Tells it what to start. False when it is gone.
+    pub(crate) fn begin(&self, task: &Task) -> Result<bool, SetupError> {
+        told(task.send(&self.line)).map_err(failed(Call::ReadSpec))
     }
 
     /// Hands over what of root's files is bound, for which it waits while it builds the rest.
@@ -95,7 +95,7 @@ impl First {
         for (file, id) in [("uid_map", ids.user), ("gid_map", ids.group)] {
             put(&format!("/proc/{}/{file}", self.pid), &format!("0 0 1\n{PAYLOAD} {id} 1\n"))?;
         }
-        send(self.line.as_raw_fd(), b"g", MsgFlags::MSG_NOSIGNAL).map(drop)
+        send(self.line.as_raw_fd(), &[line::MAPPED], MsgFlags::MSG_NOSIGNAL).map(drop)
     }
 
     /// Hands an order on. One that does not arrive is no error: the end is on its way to us then.

@@ -232,8 +232,8 @@ fn small_file(path: &Path) -> io::Result<Vec<u8>> {
 fn real_path(path: &Path) -> io::Result<PathBuf> {
     let held = openat(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
     match fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd())) {
-        Ok(real) if real.is_absolute() => Ok(real),
-        // Without procfs.
+        Ok(real) if real.is_absolute() && exists(&real) => Ok(real),
+        // Without procfs, or replaced meanwhile.
         _ => path.canonicalize(),
     }
 }

@@ -26,7 +26,7 @@ use crate::sandbox::discard::discard;
 use crate::sandbox::first::{Ended, First};
 use crate::sandbox::helper::{Helper, Reach};
 use crate::sandbox::launched::Launched;
-use crate::sandbox::line;
+use crate::sandbox::line::{self, Task};
 use crate::sandbox::memory;
 use crate::sandbox::namespaces::put;
 use crate::sandbox::processes;
@@ -38,10 +38,6 @@ pub const ARGUMENT: &str = "__sandbox-init";
 
 /// How a helper is told to expect a payload with namespaces.
 pub(crate) const NAMESPACES: &str = "namespaces";
-
-/// How a task begins whose spec has namespaces, and any other.
-pub(crate) const WITH_NAMESPACES: u8 = b'n';
-pub(crate) const WITHOUT_NAMESPACES: u8 = b's';
 
 /// Score of what the kernel is to end before anything else when the whole host is out of memory.
 const FIRST_TO_GO: &str = "1000";
@@ -131,18 +127,21 @@ fn is_open(fd: RawFd) -> bool {
 /// nothing of that needs this program to run, and it is over sooner.
 fn help(status: OwnedFd, control: &OwnedFd, namespaces: bool) {
     let status = File::from(status);
-    let done = prepare().and_then(|signals| {
-        // What is wrong now will be wrong again when it is needed, and is said then.
-        let ready = if namespaces { Ready::make(&status, control).ok() } else { None };
-        match Task::receive(control)? {
-            Some(task) if task.namespaces => accompany(&task, ready, &status, control, &signals),
-            task => {
-                if let Some(ready) = ready {
-                    ready.end();
-                }
-                // Without one nobody needed us after all.
-                task.map_or(Ok(()), |task| supervise(task, &status, control, &signals))
+    let signals = match prepare() {
+        Ok(signals) => signals,
+        // The executor starts another helper.
+        Err(error) => return say(&status, Status::Failed(error)),
+    };
+    // What is wrong now will be wrong again when it is needed, and is said then.
+    let ready = if namespaces { Ready::make(&status, control).ok() } else { None };
+    let done = Task::receive(control).and_then(|task| match task {
+        Some(task) if task.namespaces => accompany(task, ready, &status, control, &signals),
+        task => {
+            if let Some(ready) = ready {
+                ready.end();
             }
+            // Without one nobody needed us after all.
+            task.map_or(Ok(()), |task| supervise(task, &status, control, &signals))
         }
     });
     if let Err(error) = done {
@@ -171,7 +170,7 @@ fn supervise(task: Task, status: &File, control: &OwnedFd, signals: &SignalFd) -
         None => Reach::Unknown,
     };
     let launched = Launched::start(&spec, task.group.as_ref().map(AsFd::as_fd))?;
-    let payload = launched.go()?.wait()?;
+    let payload = launched.open()?.go()?;
     drop(task.group);
     let_go_of_output();
     say(status, Status::Started { pid: payload.as_raw(), proc: Proc::Host });
@@ -181,26 +180,25 @@ fn supervise(task: Task, status: &File, control: &OwnedFd, signals: &SignalFd) -
 
 /// Has the first process of new namespaces start what the spec says, and goes along until nothing of it is left.
 fn accompany(
-    task: &Task,
+    task: Task,
     ready: Option<Ready>,
     status: &File,
     control: &OwnedFd,
     signals: &SignalFd,
 ) -> Result<(), SetupError> {
-    let begun = |ready: &Ready| ready.begin(&task.spec, task.group.as_ref());
-    let ready = match ready {
-        Some(ready) if begun(&ready)? => ready,
+    let begun = ready.map(|ready| ready.begin(&task)).transpose()?.flatten();
+    let ready = if let Some(ready) = begun {
+        ready
+    } else {
         // One that has died while it waited is no reason to fail.
-        _ => {
-            let ready = Ready::make(status, control)?;
-            begun(&ready)?;
-            ready
-        }
+        let again = Ready::make(status, control)?.begin(&task)?;
+        again.ok_or(SetupError::new(Call::Namespaces, Errno::ECHILD))?
     };
     // The executor may be the one that waits for it.
-    let first = ready.first().to_le_bytes();
-    let _ = send(control.as_raw_fd(), &first, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
+    let pid = ready.first().to_le_bytes();
+    let _ = send(control.as_raw_fd(), &pid, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
     let first = ready.provide(&task.spec)?;
+    drop(task);
     let_go_of_output();
     attend(&first, status, control, signals);
     Ok(())
@@ -224,27 +222,6 @@ fn prepare() -> Result<SignalFd, SetupError> {
     let _the_host_may_not_let_us = put("/proc/self/oom_score_adj", FIRST_TO_GO);
     prctl::set_dumpable(false).map_err(failed(Call::Subreaper))?;
     watch_signals().map_err(failed(Call::Signals))
-}
-
-/// What the executor asks for.
-struct Task {
-    /// The spec.
-    spec: File,
-    /// The folder of the control group that the payload belongs in.
-    group: Option<OwnedFd>,
-    /// Whether the spec has namespaces: so much is known before it has been read.
-    namespaces: bool,
-}
-
-impl Task {
-    /// Waits for it. Nothing when the executor has closed the socket instead.
-    fn receive(control: &OwnedFd) -> Result<Option<Self>, SetupError> {
-        let (word, descriptors) = line::message(control).map_err(failed(Call::ReadSpec))?;
-        let mut descriptors = descriptors.into_iter();
-        // Without one this is an order before there was anything to start: the answer to any of them is to end.
-        let spec = descriptors.next().map(File::from);
-        Ok(spec.map(|spec| Self { spec, group: descriptors.next(), namespaces: word == WITH_NAMESPACES }))
-    }
 }
 
 /// Blocks what this process wants to hear by descriptor, and ignores what a script of the same user could send to it.

@@ -1,8 +1,8 @@
 //! A payload on its way: its process is there, waits for its world, and says when the program runs in it or why it does not.
 //!
 //! ```text
-//! parent:   start ──── build the world ──── enter network ── go ───────▶ wait
-//! payload:    └─ network, rights, session ───┘                └─ confine ─┘ exec
+//! parent:   start ──── build the world ──── enter network, open ── go ──────────▶ it runs
+//! payload:    └─ network, rights, session ───┘                      └─ confine, exec ─┘
 //! ```
 //!
 //! What a payload needs beside its files takes as long to make as these do, so that both are made at the same time.
@@ -42,6 +42,12 @@ pub(crate) struct Launched<'a> {
     report: OwnedFd,
 }
 
+/// One that only has to be told to go on, with what it needs for that: the root, and the paths of Landlock's rules.
+pub(crate) struct Opened<'a> {
+    launched: Launched<'a>,
+    descriptors: Vec<OwnedFd>,
+}
+
 impl<'a> Launched<'a> {
     /// Starts the payload's process below this one, in `group` when there is one. It waits until it is told to go on.
     pub(crate) fn start(spec: &'a Spec, group: Option<BorrowedFd<'_>>) -> Result<Self, SetupError> {
@@ -73,55 +79,58 @@ impl<'a> Launched<'a> {
         match self.spec.world().map(|world| world.network) {
             None | Some(Network::Host) => Ok(()),
             Some(Network::Own) => {
-                let (_, namespace) = line::message(&self.line).map_err(failed(Call::Namespaces))?;
+                let namespace = line::receive_all(&self.line, 1).map_err(failed(Call::Namespaces))?;
                 // One that has ended instead has said why.
-                namespace.first().map_or(Ok(()), |namespace| {
+                namespace.iter().flatten().try_for_each(|namespace| {
                     setns(namespace, CloneFlags::CLONE_NEWNET).map_err(failed(Call::Namespaces))
                 })
             }
         }
     }
 
-    /// Lets it go on, in the root of this process.
-    pub(crate) fn go(self) -> Result<Self, SetupError> {
-        match self.hand_over() {
-            Ok(()) => Ok(self),
-            Err(error) => {
-                // Without this end of the line it ends.
-                drop(self.line);
-                let _ = waitpid(self.pid, None);
-                Err(error)
-            }
+    /// Opens what it needs to go on, in the root of this process. It may not have the rights any more.
+    pub(crate) fn open(self) -> Result<Opened<'a>, SetupError> {
+        match self.descriptors() {
+            Ok(descriptors) => Ok(Opened { launched: self, descriptors }),
+            Err(error) => Err(self.abandon(error)),
         }
     }
 
-    /// Sends it the root, and the paths of Landlock's rules: it may not have the rights to open them any more.
-    fn hand_over(&self) -> Result<(), SetupError> {
+    fn descriptors(&self) -> Result<Vec<OwnedFd>, SetupError> {
         let root = open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed(Call::Root))?;
-        let opened = |rule: &PathRule| {
+        let paths = rules(self.spec).iter().map(|rule| {
             landlock::open(&rule.path)
                 .map_err(|errno| SetupError::at(Call::LandlockPath, rule.path.to_bytes(), errno))
-        };
-        let mut descriptors = vec![root];
-        for rule in rules(self.spec) {
-            descriptors.push(opened(rule)?);
-        }
-        match line::pass_all(&self.line, &descriptors) {
-            // One that has ended has said why.
-            Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
-            Err(errno) => Err(SetupError::new(Call::Fork, errno)),
-        }
+        });
+        std::iter::once(Ok(root)).chain(paths).collect()
     }
 
-    /// Returns when it runs.
-    pub(crate) fn wait(self) -> Result<Pid, SetupError> {
-        match read_failure(self.report) {
+    /// Ends it because of `error`.
+    fn abandon(self, error: SetupError) -> SetupError {
+        let Self { pid, line, .. } = self;
+        // Without this end of its line it ends.
+        drop(line);
+        let _ = waitpid(pid, None);
+        error
+    }
+}
+
+impl Opened<'_> {
+    /// Lets it go on, and returns when it runs.
+    pub(crate) fn go(self) -> Result<Pid, SetupError> {
+        let Self { launched, descriptors } = self;
+        match line::pass_all(&launched.line, &descriptors) {
+            // One that has ended has said why.
+            Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET) => {}
+            Err(errno) => return Err(launched.abandon(SetupError::new(Call::Root, errno))),
+        }
+        match read_failure(launched.report) {
             Some(error) => {
-                let _ = waitpid(self.pid, None);
+                let _ = waitpid(launched.pid, None);
                 Err(error)
             }
-            // The pipe closed without a word: the program runs.
-            None => Ok(self.pid),
+            // The pipe closed without a word: the program runs, unless somebody has killed it before.
+            None => Ok(launched.pid),
         }
     }
 }
@@ -141,7 +150,7 @@ fn become_payload(spec: &Spec, line: &OwnedFd) -> Result<(), SetupError> {
     }
     payload::prepare(spec)?;
     let count = 1 + rules(spec).len();
-    let descriptors = line::receive_all(line, count).map_err(failed(Call::ReadSpec))?;
+    let descriptors = line::receive_all(line, count).map_err(failed(Call::Root))?;
     let Some((root, paths)) = descriptors.as_deref().and_then(<[_]>::split_first) else {
         // Nobody wants it any more.
         return Ok(());

@@ -1,5 +1,5 @@
-//! The lines between a helper, the first process of its payload's namespaces, and the payload's own: how tasks and descriptors
-//! go over them. Orders follow as single bytes. It must not know what becomes of a task.
+//! The lines between executor, helper, the first process of new namespaces, and the payload's own: how tasks and descriptors go
+//! over them. Orders follow as single bytes. It must not know what becomes of a task.
 
 #![expect(unsafe_code, reason = "taking over descriptors that came by a socket")]
 
@@ -17,19 +17,18 @@ use crate::sandbox::status::{Call, SetupError};
 /// Descriptors that go with one message at most. The kernel's own limit is 253.
 const AT_ONCE: usize = 128;
 
-/// What messages begin with: a spec with or without its control group, and descriptors.
-const SPEC: u8 = b's';
+/// How a task begins whose spec has namespaces, and any other.
+const WITH_NAMESPACES: u8 = b'n';
+const WITHOUT_NAMESPACES: u8 = b's';
+
+/// How descriptors begin that the other end waits for.
 const DESCRIPTORS: u8 = b'd';
+
+/// Tells a first process that it has been mapped to its users.
+pub(crate) const MAPPED: u8 = b'g';
 
 fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
     move |errno| SetupError::new(call, errno)
-}
-
-/// Sends a task: the spec, and the folder of the control group.
-pub(crate) fn tell(line: &OwnedFd, spec: &File, group: Option<&OwnedFd>) -> Result<(), Errno> {
-    let task: Vec<RawFd> =
-        [Some(spec.as_raw_fd()), group.map(AsRawFd::as_raw_fd)].into_iter().flatten().collect();
-    pass(line, SPEC, &task)
 }
 
 /// Sends `descriptors`, which the other end must know the number of.
@@ -42,40 +41,58 @@ pub(crate) fn pass_all(line: &OwnedFd, descriptors: &[OwnedFd]) -> Result<(), Er
 pub(crate) fn receive_all(line: &OwnedFd, count: usize) -> Result<Option<Vec<OwnedFd>>, Errno> {
     let mut descriptors = Vec::with_capacity(count);
     while descriptors.len() < count {
-        let (_, more) = message(line)?;
-        if more.is_empty() {
-            return Ok(None);
+        let (word, more) = message(line)?;
+        match (word, more.is_empty()) {
+            (DESCRIPTORS, false) => {}
+            (0, true) => return Ok(None),
+            _ => return Err(Errno::EPROTO),
         }
         descriptors.extend(more);
     }
     Ok(Some(descriptors))
 }
 
-/// Sends descriptors, with a word.
-pub(crate) fn pass(line: &OwnedFd, word: u8, descriptors: &[RawFd]) -> Result<(), Errno> {
+fn pass(line: &OwnedFd, word: u8, descriptors: &[RawFd]) -> Result<(), Errno> {
     let message = [ControlMessage::ScmRights(descriptors)];
     let word = [word];
     sendmsg::<()>(line.as_raw_fd(), &[IoSlice::new(&word)], &message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
 }
 
-/// What a first process is to do.
+/// What is to be started.
 pub(crate) struct Task {
-    /// What it was told.
-    pub(crate) spec: Spec,
+    /// The spec, to be read by [`read`].
+    pub(crate) spec: File,
     /// The folder of the control group that the payload belongs in.
     pub(crate) group: Option<OwnedFd>,
+    /// Whether the spec has namespaces: so much is known before it has been read.
+    pub(crate) namespaces: bool,
 }
 
 impl Task {
-    /// Waits for it. Nothing when the helper is gone, or wants something else.
+    /// Sends it.
+    pub(crate) fn send(&self, line: &OwnedFd) -> Result<(), Errno> {
+        let word = if self.namespaces { WITH_NAMESPACES } else { WITHOUT_NAMESPACES };
+        let descriptors: Vec<RawFd> =
+            [Some(self.spec.as_raw_fd()), self.group.as_ref().map(AsRawFd::as_raw_fd)]
+                .into_iter()
+                .flatten()
+                .collect();
+        pass(line, word, &descriptors)
+    }
+
+    /// Waits for it. Nothing when the other end is gone, or wants something else.
     pub(crate) fn receive(line: &OwnedFd) -> Result<Option<Self>, SetupError> {
-        let (request, descriptors) = message(line).map_err(failed(Call::ReadSpec))?;
-        let mut descriptors = descriptors.into_iter();
-        let (Some(spec), group) = (descriptors.next(), descriptors.next()) else { return Ok(None) };
-        if request != SPEC {
-            return Ok(None);
+        loop {
+            let (word, descriptors) = message(line).map_err(failed(Call::ReadSpec))?;
+            // For a first process that has failed before it could read this.
+            if word == MAPPED && descriptors.is_empty() {
+                continue;
+            }
+            let mut descriptors = descriptors.into_iter();
+            let spec = descriptors.next().map(File::from);
+            let namespaces = word == WITH_NAMESPACES;
+            return Ok(spec.map(|spec| Self { spec, group: descriptors.next(), namespaces }));
         }
-        Ok(Some(Self { spec: read(&File::from(spec))?, group }))
     }
 }
 
@@ -94,7 +111,7 @@ pub(crate) fn read(spec: &File) -> Result<Spec, SetupError> {
 }
 
 /// A message with what came along; neither when the line has ended.
-pub(crate) fn message(line: &OwnedFd) -> Result<(u8, Vec<OwnedFd>), Errno> {
+fn message(line: &OwnedFd) -> Result<(u8, Vec<OwnedFd>), Errno> {
     let mut word = [0];
     let mut parts = [IoSliceMut::new(&mut word)];
     let mut space = nix::cmsg_space!([RawFd; AT_ONCE]);
@@ -111,4 +128,46 @@ pub(crate) fn message(line: &OwnedFd) -> Result<(u8, Vec<OwnedFd>), Errno> {
     // SAFETY: the kernel has just made these descriptors for us, and each is taken once.
     let received = received.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect();
     Ok((word[0], received))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, send, socketpair};
+
+    fn ends() -> (OwnedFd, OwnedFd) {
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap()
+    }
+
+    fn null() -> File {
+        File::open("/dev/null").unwrap()
+    }
+
+    #[test]
+    fn a_task_arrives_behind_a_word_that_nobody_has_read() {
+        let (here, there) = ends();
+        send(here.as_raw_fd(), &[MAPPED], MsgFlags::empty()).unwrap();
+        Task { spec: null(), group: Some(null().into()), namespaces: true }.send(&here).unwrap();
+        Task { spec: null(), group: None, namespaces: false }.send(&here).unwrap();
+        let kinds = [(); 2].map(|()| {
+            let task = Task::receive(&there).unwrap().unwrap();
+            (task.namespaces, task.group.is_some())
+        });
+        assert_eq!(kinds, [(true, true), (false, false)]);
+        drop(here);
+        assert!(Task::receive(&there).unwrap().is_none());
+    }
+
+    #[test]
+    fn descriptors_arrive_in_full_or_not_at_all() {
+        let (here, there) = ends();
+        let many: Vec<OwnedFd> = (0..=AT_ONCE).map(|_| null().into()).collect();
+        pass_all(&here, &many).unwrap();
+        assert_eq!(receive_all(&there, many.len()).unwrap().unwrap().len(), many.len());
+        pass_all(&here, &many[..1]).unwrap();
+        send(here.as_raw_fd(), b"k", MsgFlags::empty()).unwrap();
+        assert_eq!(receive_all(&there, 2).unwrap_err(), Errno::EPROTO);
+        drop(here);
+        assert!(receive_all(&there, 1).unwrap().is_none());
+    }
 }

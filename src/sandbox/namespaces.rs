@@ -1,7 +1,7 @@
 //! The first process of a payload's namespaces: it builds the payload's world, starts it, and ends with it.
 //!
 //! ```text
-//! helper ──line: a task, orders──▶ first process ──fork, exec──▶ payload
+//! helper ──line: a task, what root gives, orders──▶ first process ──fork, exec──▶ payload
 //! ```
 //!
 //! It is process 1 of its namespace, so nothing in there can kill, stop or outlive it: when it ends, however it ends, the
@@ -24,7 +24,7 @@ use nix::unistd::{Pid, sethostname};
 
 use crate::sandbox::init::{Order, let_go_of_output};
 use crate::sandbox::launched::Launched;
-use crate::sandbox::line::Task;
+use crate::sandbox::line::{self, Task};
 use crate::sandbox::memory;
 use crate::sandbox::privileges;
 use crate::sandbox::spec::{IdKind, Ids};
@@ -57,10 +57,7 @@ pub(crate) fn first_process(ids: Ids, status: &File, control: &OwnedFd, line: &O
     // What goes wrong before anybody has asked for something is said when somebody has.
     let stage = prepare(ids, line);
     let started = Task::receive(line).and_then(|task| match task {
-        Some(task) => match stage? {
-            Some(stage) => start(task, stage, ids, (control, line)),
-            None => Ok(None),
-        },
+        Some(task) => stage?.map_or(Ok(None), |stage| start(&task, stage, ids, (control, line))),
         None => Ok(None),
     });
     match started {
@@ -101,12 +98,12 @@ struct Started {
 
 /// Everything up to the point where the program runs. Nothing when the helper is gone.
 fn start(
-    task: Task,
+    task: &Task,
     stage: Stage,
     ids: Ids,
-    (control, line): (&OwnedFd, &OwnedFd),
+    (control, helper): (&OwnedFd, &OwnedFd),
 ) -> Result<Option<Started>, SetupError> {
-    let Task { spec, group } = task;
+    let spec = line::read(&task.spec)?;
     let world = spec.world().filter(|world| world.ids == ids);
     let world = world.ok_or(SetupError::new(Call::DecodeSpec, Errno::EINVAL))?;
     let mut watched = SigSet::empty();
@@ -114,16 +111,17 @@ fn start(
     watched.thread_block().map_err(failed(Call::Signals))?;
     let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(failed(Call::Signals))?;
-    let launched = Launched::start(&spec, group.as_ref().map(AsFd::as_fd))?;
+    let launched = Launched::start(&spec, task.group.as_ref().map(AsFd::as_fd))?;
     let_go_of_output();
-    let Some(built) = stage.build(world, line)? else { return Ok(None) };
+    let Some(built) = stage.build(world, helper)? else { return Ok(None) };
     hand_out(control, &built.files).map_err(failed(Call::PrivateFiles))?;
     launched.enter_network()?;
-    let launched = launched.go()?;
+    let launched = launched.open()?;
+    // Before the program runs: what fails here must not fail a program that has done something already.
     privileges::become_payload(world.ids.kind)?;
     // A change of user has cleared it.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed(Call::Signals))?;
-    let payload = launched.wait()?;
+    let payload = launched.go()?;
     Ok(Some(Started { payload, signals, proc: built.proc }))
 }
 

@@ -16,7 +16,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::fstat;
 use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, getegid, geteuid};
+use nix::unistd::{Pid, getegid, geteuid, getpid, getppid};
 
 use crate::sandbox::clone::{self, Side};
 use crate::sandbox::mount;
@@ -68,13 +68,16 @@ struct Holder(Pid);
 
 impl Holder {
     fn start() -> Result<Self, Errno> {
+        let parent = getpid();
         let Side::Parent(pid) = clone::process(libc::CLONE_NEWUSER, None)? else {
-            // It ends when its parent has opened its namespace, or is gone.
+            // It ends when its parent has opened its namespace, or is gone, perhaps by now.
             let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-            loop {
+            while getppid() == parent {
                 // SAFETY: waits for a signal, and touches nothing.
                 unsafe { libc::pause() };
             }
+            // SAFETY: ends the process without running the parent's clean-up, which is not this child's to run.
+            unsafe { libc::_exit(0) }
         };
         Ok(Self(pid))
     }

@@ -9,7 +9,7 @@ use nix::sched::sched_yield;
 
 use crate::sandbox::first::First;
 use crate::sandbox::host;
-use crate::sandbox::line;
+use crate::sandbox::line::{self, Task};
 use crate::sandbox::owners::Owners;
 use crate::sandbox::spec::IdKind;
 use crate::sandbox::status::{Call, SetupError};
@@ -42,9 +42,19 @@ impl Ready {
         self.first.pid()
     }
 
-    /// Tells their first process what to start, and in which control group. False when it is gone.
-    pub(crate) fn begin(&self, spec: &File, group: Option<&OwnedFd>) -> Result<bool, SetupError> {
-        self.first.begin(spec, group)
+    /// Tells their first process what to start. Nothing when it was gone.
+    pub(crate) fn begin(self, task: &Task) -> Result<Option<Self>, SetupError> {
+        match self.first.begin(task) {
+            Ok(true) => Ok(Some(self)),
+            Ok(false) => {
+                self.end();
+                Ok(None)
+            }
+            Err(error) => {
+                self.end();
+                Err(error)
+            }
+        }
     }
 
     /// Hands over what only this process can give of the payload's world in `spec`, while the first process builds the rest.
@@ -53,7 +63,7 @@ impl Ready {
         let Some(owners) = owners else { return Ok(first) };
         // The first process has more to do, and is often on the same processor.
         let _ = sched_yield();
-        match sources(spec, owners).and_then(|sources| first.give(&sources)) {
+        match only_here(spec, owners).and_then(|sources| first.give(&sources)) {
             Ok(()) => Ok(first),
             Err(error) => {
                 first.end();
@@ -68,7 +78,8 @@ impl Ready {
     }
 }
 
-fn sources(spec: &File, mut owners: Owners) -> Result<Vec<OwnedFd>, SetupError> {
+/// What root's rights outside are needed for. The spec is read a second time for that, while the first process does the same.
+fn only_here(spec: &File, mut owners: Owners) -> Result<Vec<OwnedFd>, SetupError> {
     let spec = line::read(spec)?;
     let world = spec.world().ok_or(SetupError::new(Call::DecodeSpec, Errno::EINVAL))?;
     world::sources(world, &mut owners)

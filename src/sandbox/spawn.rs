@@ -19,9 +19,10 @@ use crate::sandbox::child::Child;
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::confinement::Tier;
 use crate::sandbox::host::{Ground, Host};
-use crate::sandbox::init::{ARGUMENT, NAMESPACES, WITH_NAMESPACES, WITHOUT_NAMESPACES};
+use crate::sandbox::init::{ARGUMENT, NAMESPACES};
 use crate::sandbox::launch::Launch;
 use crate::sandbox::layers::HostLayers;
+use crate::sandbox::line::Task;
 use crate::sandbox::sealed;
 use crate::sandbox::seccomp::{self, Rules};
 use crate::sandbox::spec::Spec;
@@ -124,16 +125,15 @@ impl Sandbox {
         if let (Some(confined), Some(group)) = (&mut spec.confined, group) {
             confined.leave_to(group.limits());
         }
-        let task = Task::of(&spec)?;
-        let group = group.map(Group::open).transpose()?;
+        let task = task(&spec, group)?;
         // One that has died while it waited is no reason to fail: another one is started.
         if let Some(ready) = ready
-            && ready.hand_over(&task, group.as_ref()).is_ok()
+            && ready.hand_over(&task).is_ok()
         {
             return Ok(ready);
         }
         let child = self.start_helper()?;
-        child.hand_over(&task, group.as_ref()).map_err(host("hand over the launch spec"))?;
+        child.hand_over(&task).map_err(host("hand over the launch spec"))?;
         Ok(child)
     }
 
@@ -167,7 +167,7 @@ impl Sandbox {
     /// Starts what is compiled already.
     pub(crate) fn spawn_spec(&self, spec: &Spec) -> Result<Child, SpawnError> {
         let child = self.start_helper()?;
-        child.hand_over(&Task::of(spec)?, None).map_err(host("hand over the launch spec"))?;
+        child.hand_over(&task(spec, None)?).map_err(host("hand over the launch spec"))?;
         Ok(child)
     }
 
@@ -245,20 +245,15 @@ impl Sandbox {
     }
 }
 
-/// A spec as what a helper reads it from.
-pub(super) struct Task {
-    pub(super) spec: OwnedFd,
-    /// How a helper is told of it.
-    pub(super) word: u8,
-}
-
-impl Task {
-    fn of(spec: &Spec) -> Result<Self, SpawnError> {
-        let what = "write the launch spec";
-        let word = if spec.world().is_some() { WITH_NAMESPACES } else { WITHOUT_NAMESPACES };
-        let spec = sealed::memfd(c"rungate-spec", &spec.encode());
-        Ok(Self { spec: spec.map_err(|source| SpawnError::Host { what, source })?, word })
-    }
+/// What a helper is told: a spec, and the group that it is to be started in.
+fn task(spec: &Spec, group: Option<&Group>) -> Result<Task, SpawnError> {
+    let what = "write the launch spec";
+    let bytes = sealed::memfd(c"rungate-spec", &spec.encode());
+    Ok(Task {
+        spec: bytes.map_err(|source| SpawnError::Host { what, source })?.into(),
+        group: group.map(Group::open).transpose()?,
+        namespaces: spec.world().is_some(),
+    })
 }
 
 fn pipe(what: &'static str) -> Result<(OwnedFd, OwnedFd), SpawnError> {

@@ -323,6 +323,22 @@ fn a_flood_is_cut_with_an_exact_note_and_parsers_still_see_its_end() {
 }
 
 #[test]
+fn a_flood_without_end_is_named_when_its_time_is_up() {
+    let repo = Repo::new(
+        "version: 1\ncommands:\n  c:\n    timeout-minutes: 0.01\n    steps:\n      \
+         - {id: a, shell: sh, run: 'yes', sandbox: {limits: {output: 1MiB}}}\n",
+    );
+    let (_, record) = repo.record(&[]);
+    let step = step(&record, "a");
+    assert_eq!(step["outcome"], "timed_out", "{step}");
+    let reason = step["reason"].as_str().unwrap();
+    assert!(
+        reason.ends_with(": it printed more than 1MiB on one stream, which is the log's limit"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn forged_workflow_commands_never_reach_the_runner() {
     let repo = Repo::with_steps(
         "- {id: a, shell: sh, run: 'printf \"::error::forged\\n  ::set-env name=X::1\\nx ##[error]legacy\\nprogress\\r::warning::after cr\\n\"'}",
