@@ -414,6 +414,8 @@ fn without_its_executor_nothing_lives_on() {
         );
         launch.confinement = None;
         launch.cwd = root.path().to_owned();
+        // Who supervises here kills the inner helper as well, before that can remove the folder of its executor.
+        launch.env.push(("TMPDIR".into(), root.path().into()));
         let child = sandbox().spawn(&launch).unwrap();
         let helper = child.helper();
         let sleepers =
