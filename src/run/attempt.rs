@@ -4,12 +4,11 @@
 //! or a silent script can hold up none of the others.
 
 mod reading;
+mod verdict;
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use nix::sys::signal::Signal;
 use tokio::net::unix::pipe;
 use tokio::time::Instant;
 
@@ -17,6 +16,7 @@ use crate::clock::{self, Timestamp, readable};
 use crate::event::{RunEvent, Stream};
 use crate::record::{HangDiagnosis, Outcome};
 use crate::run::attempt::reading::{read, receiver};
+use crate::run::attempt::verdict::signal_name;
 use crate::run::ended::{Ended, outcome_of, strongest, with_source};
 use crate::run::executor::{Job, Message, Tools};
 use crate::run::ladder::{Action, CANCEL_GRACE, Ladder};
@@ -362,48 +362,8 @@ impl<'a> Attempt<'a> {
         child.reap();
         (ended, output)
     }
-
-    fn verdict(
-        &self,
-        code: Option<i32>,
-        signal: Option<&str>,
-        private: Option<&OwnedFd>,
-    ) -> (Outcome, Option<String>) {
-        if let Some(setup) = &self.setup {
-            let remedy =
-                setup.call.remedy(setup.errno).map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            return (Outcome::SetupFailed, Some(format!("{setup}{remedy}")));
-        }
-        let limit = || self.warden.post_mortem(private, self.largest);
-        let because = |how: String, limit: Option<String>| match limit {
-            Some(limit) => format!("{how}: {limit}"),
-            None => how,
-        };
-        match &self.stopping {
-            Some((Outcome::TimedOut, reason)) => {
-                let limit = limit().or_else(|| self.output.log.exceeded());
-                return (Outcome::TimedOut, Some(because(reason.clone(), limit)));
-            }
-            Some((outcome, reason)) => return (*outcome, Some(reason.clone())),
-            None => {}
-        }
-        match (code, signal) {
-            (Some(0), _) => (Outcome::Success, None),
-            (Some(code), _) => (Outcome::Failure, Some(because(format!("exit code {code}"), limit()))),
-            (None, Some("SIGXCPU")) => (Outcome::Failure, Some(self.warden.cpu_time_is_up())),
-            (None, Some(signal)) => (Outcome::Failure, Some(because(format!("ended by {signal}"), limit()))),
-            // Only this user and root can kill the helper, so it was the script or the host.
-            (None, None) => {
-                (Outcome::Failure, Some("the process that supervises the step was killed".to_owned()))
-            }
-        }
-    }
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn signal_name(number: i32) -> String {
-    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.to_string())
 }
