@@ -1,6 +1,6 @@
 //! What this host can do, tried and not guessed, and what would mend it.
 //!
-//! Each subject has a file and a line in [`SUBJECTS`]. Must not change the host: whoever reads the remedy does that.
+//! Each subject has a file and a line in `SUBJECTS`. Must not change the host: whoever reads the remedy does that.
 
 mod disk;
 mod github;
