@@ -12,13 +12,14 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::slice;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
+use nix::sys::socket::{MsgFlags, recv};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
 
@@ -114,7 +115,8 @@ fn start(
     let launched = Launched::start(&spec, task.group.as_ref().map(AsFd::as_fd))?;
     let_go_of_output();
     let Some(built) = stage.build(world, helper)? else { return Ok(None) };
-    hand_out(control, &built.files).map_err(failed(Call::PrivateFiles))?;
+    // For the executor, to be read when the payload is dead.
+    line::pass_all(control, slice::from_ref(&built.files)).map_err(failed(Call::PrivateFiles))?;
     launched.enter_network()?;
     let launched = launched.open()?;
     // Before the program runs: what fails here must not fail a program that has done something already.
@@ -148,14 +150,6 @@ fn become_somebody(ids: Ids, line: &OwnedFd) -> Result<bool, SetupError> {
             }
         }
     }
-}
-
-/// Gives the executor the folder of the payload's own files, to be read when the payload is dead.
-fn hand_out(control: &OwnedFd, files: &OwnedFd) -> Result<(), Errno> {
-    let word = [std::io::IoSlice::new(b"f")];
-    let descriptors = [files.as_raw_fd()];
-    let message = [ControlMessage::ScmRights(&descriptors)];
-    sendmsg::<()>(control.as_raw_fd(), &word, &message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
 }
 
 /// The first process while the program runs.

@@ -111,7 +111,7 @@ impl Sandbox {
         self.spawn_in(launch, None)
     }
 
-    /// Starts `launch` in the control group `group`: everything but the helper is in it from its first moment.
+    /// Starts `launch` in the control group `group`: the program is in it from its first moment, and whatever it starts.
     ///
     /// # Errors
     /// Fails as [`Sandbox::spawn`] does, and when the group cannot be opened.
