@@ -11,21 +11,23 @@
 //!
 //! What a filter sees are numbers, never memory: paths and addresses are for Landlock and the namespaces.
 
-use std::collections::BTreeMap;
+#![expect(unsafe_code, reason = "calls that the C libraries have no functions for")]
 
 use nix::errno::Errno;
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, sock_filter,
-};
+use nix::sys::prctl;
 
 use crate::manifest::model::Network;
 use crate::sandbox::confinement::{Confinement, Tier};
 
+mod arguments;
+mod bpf;
 mod calls;
 mod tree;
 
-use tree::Verdict;
+use arguments::Rule;
+use arguments::Test::{Above, HasAny, Is, IsNot, Masked};
+use bpf::Instruction;
+use tree::Table;
 
 /// First Landlock version that knows of truncation.
 const TRUNCATE: u32 = 3;
@@ -37,10 +39,11 @@ const SCOPES: u32 = 6;
 const SEGMENTS: u64 = 4096;
 
 /// Calls that set priorities, each with its words for "one process" and for "all of a user".
-const PRIORITIES: [(i64, u64, u64); 2] = [(libc::SYS_setpriority, 0, 2), (libc::SYS_ioprio_set, 1, 3)];
+const PRIORITIES: [(libc::c_long, u32, u32); 2] =
+    [(libc::SYS_setpriority, 0, 2), (libc::SYS_ioprio_set, 1, 3)];
 
-/// Bytes of one instruction: a code of 16 bits, two jumps of 8, an operand of 32.
-const INSTRUCTION: usize = 8;
+/// Bytes of one instruction.
+const INSTRUCTION: usize = size_of::<Instruction>();
 
 /// Most instructions that the kernel takes.
 const MAX_INSTRUCTIONS: usize = 4096;
@@ -89,14 +92,11 @@ impl Rules {
 
 /// A filter, ready for the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program(BpfProgram);
+pub struct Program(Vec<Instruction>);
 
 /// Why there is no filter.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CompileError {
-    /// The rules cannot be expressed.
-    #[error("the system call filter cannot be compiled")]
-    Rules(#[from] BackendError),
     /// The list of calls was made for other processors.
     #[error("no system call filter exists for this processor")]
     Processor,
@@ -107,32 +107,12 @@ pub enum CompileError {
 /// # Errors
 /// Fails on a processor other than x86-64 and arm64.
 pub fn program(rules: Rules) -> Result<Program, CompileError> {
-    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|_| CompileError::Processor)?;
-    let audit = match arch {
-        TargetArch::x86_64 => 0xC000_003E,
-        TargetArch::aarch64 => 0xC000_00B7,
-        TargetArch::riscv64 => return Err(CompileError::Processor),
+    let audit = match std::env::consts::ARCH {
+        "x86_64" => 0xC000_003E,
+        "aarch64" => 0xC000_00B7,
+        _ => return Err(CompileError::Processor),
     };
-    let denied = denied(rules)?;
-    let mut program = tree::program(audit, |number| {
-        let unseen = rules.uncut && i64::from(number) == libc::SYS_openat2;
-        if number > calls::NEWEST || unseen || calls::ABSENT.contains(&number.into()) {
-            return Verdict::NoSuchCall;
-        }
-        match denied.get(&number.into()).map(Vec::as_slice) {
-            None => Verdict::Allowed,
-            Some([]) => Verdict::Denied,
-            Some(_) => Verdict::ByArguments,
-        }
-    });
-    let by_arguments = SeccompFilter::new(
-        denied.into_iter().filter(|(_, rules)| !rules.is_empty()).collect(),
-        SeccompAction::Allow,
-        SeccompAction::Errno(Errno::EPERM as u32),
-        arch,
-    )?;
-    program.extend(BpfProgram::try_from(by_arguments)?);
-    Ok(Program(program))
+    Ok(Program(table(rules).program(audit)))
 }
 
 impl Program {
@@ -142,8 +122,8 @@ impl Program {
         let mut bytes = Vec::with_capacity(self.0.len() * INSTRUCTION);
         for instruction in &self.0 {
             bytes.extend_from_slice(&instruction.code.to_le_bytes());
-            bytes.extend_from_slice(&[instruction.jt, instruction.jf]);
-            bytes.extend_from_slice(&instruction.k.to_le_bytes());
+            bytes.extend_from_slice(&[instruction.holds, instruction.fails]);
+            bytes.extend_from_slice(&instruction.number.to_le_bytes());
         }
         bytes
     }
@@ -155,11 +135,11 @@ impl Program {
         if !rest.is_empty() || instructions.is_empty() || instructions.len() > MAX_INSTRUCTIONS {
             return None;
         }
-        let read = |&[c0, c1, jt, jf, k @ ..]: &[u8; INSTRUCTION]| sock_filter {
+        let read = |&[c0, c1, holds, fails, number @ ..]: &[u8; INSTRUCTION]| Instruction {
             code: u16::from_le_bytes([c0, c1]),
-            jt,
-            jf,
-            k: u32::from_le_bytes(k),
+            holds,
+            fails,
+            number: u32::from_le_bytes(number),
         };
         Some(Self(instructions.iter().map(read).collect()))
     }
@@ -170,156 +150,121 @@ impl Program {
     /// # Errors
     /// Returns the kernel's word when it refuses.
     pub fn install(&self) -> Result<(), Errno> {
-        use seccompiler::Error;
-        seccompiler::apply_filter(&self.0).map_err(|error| match error {
-            Error::Prctl(source) | Error::Seccomp(source) => {
-                Errno::from_raw(source.raw_os_error().unwrap_or(libc::EINVAL))
-            }
-            _ => Errno::EINVAL,
-        })
+        prctl::set_no_new_privs()?;
+        let program = libc::sock_fprog {
+            len: u16::try_from(self.0.len()).map_err(|_| Errno::EINVAL)?,
+            filter: self.0.as_ptr().cast::<libc::sock_filter>().cast_mut(),
+        };
+        // SAFETY: the kernel reads as many instructions as there are, which are laid out as its own, and writes nothing.
+        let installed = unsafe {
+            libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0_usize, &raw const program)
+        };
+        Errno::result(installed).map(drop)
     }
 }
 
-/// Calls that are denied, each with the arguments that make it so; without any, always.
-type Denied = BTreeMap<i64, Vec<SeccompRule>>;
-
-fn denied(rules: Rules) -> Result<Denied, BackendError> {
-    let mut denied: Denied = calls::ALWAYS.iter().map(|&number| (number, Vec::new())).collect();
-    for flag in calls::NEW_NAMESPACES {
-        deny(&mut denied, libc::SYS_clone, [has(0, flag)?])?;
-    }
-    // The kernel looks at half of the register, so a longer comparison could be talked past.
+/// What becomes of each call under `rules`.
+fn table(rules: Rules) -> Table {
+    let mut table = Table::new();
+    table.deny(calls::ALWAYS);
+    table.hide(calls::ABSENT);
+    table.deny_when(libc::SYS_clone, [(0, HasAny(calls::NEW_NAMESPACES))]);
     for code in calls::TERMINAL_INJECTIONS {
-        deny(&mut denied, libc::SYS_ioctl, [is(1, code)?])?;
+        table.deny_when(libc::SYS_ioctl, [(1, Is(code))]);
     }
     // 0 is what every program runs under, and all ones only asks.
-    deny(&mut denied, libc::SYS_personality, [is_not(0, 0)?, is_not(0, 0xFFFF_FFFF)?])?;
+    table.deny_when(libc::SYS_personality, [(0, IsNot(0)), (0, IsNot(u32::MAX))]);
     // What a payload writes may belong to another user outside, so a program that runs as its owner must not be left there.
     for &(number, mode) in calls::SET_MODE {
-        for bit in [libc::S_ISUID, libc::S_ISGID] {
-            deny(&mut denied, number, [has(mode, bit.into())?])?;
-        }
+        table.deny_when(number, [(mode, HasAny(libc::S_ISUID | libc::S_ISGID))]);
     }
-    // The kernel looks at half of the register here, too.
     for command in calls::LEASES {
-        deny(&mut denied, libc::SYS_fcntl, [is(1, command)?])?;
+        table.deny_when(libc::SYS_fcntl, [(1, Is(command))]);
     }
     if rules.uncut {
-        truncation(&mut denied)?;
+        truncation(&mut table);
     }
-    sockets(&mut denied, rules)?;
+    sockets(&mut table, rules);
     match rules.tier {
         Tier::Namespaces => {
-            supervisor(&mut denied)?;
-            let larger = SeccompCondition::new(1, SeccompCmpArgLen::Qword, SeccompCmpOp::Gt, rules.segment)?;
-            deny(&mut denied, libc::SYS_shmget, [larger])?;
+            supervisor(&mut table);
+            table.deny_when(libc::SYS_shmget, [(1, Above(rules.segment))]);
         }
-        Tier::Landlock | Tier::None => neighbours(&mut denied)?,
+        Tier::Landlock | Tier::None => neighbours(&mut table),
     }
-    Ok(denied)
+    table
 }
 
 /// What cuts a file without opening it for writing, which is all that an early Landlock looks at. `openat2`, whose flags a
 /// filter cannot see, does not exist then.
-fn truncation(denied: &mut Denied) -> Result<(), BackendError> {
-    denied.insert(libc::SYS_truncate, Vec::new());
-    let cut = u64::from(libc::O_TRUNC.unsigned_abs());
+fn truncation(table: &mut Table) {
+    table.hide(&[libc::SYS_openat2]);
+    table.deny(&[libc::SYS_truncate]);
+    let cut = libc::O_TRUNC.unsigned_abs();
     for &(number, argument) in calls::OPEN {
         // To read, and the fourth way, which neither reads nor writes.
         for way in [0, calls::ACCESS] {
-            deny(denied, number, [masked(argument, cut | calls::ACCESS, cut | way)?])?;
+            table.deny_when(number, [(argument, Masked { mask: cut | calls::ACCESS, value: cut | way })]);
         }
     }
-    Ok(())
 }
 
-fn sockets(denied: &mut Denied, rules: Rules) -> Result<(), BackendError> {
+fn sockets(table: &mut Table, rules: Rules) {
     // A pair is closed in itself, but one half of a datagram pair can still send to any address.
-    deny(denied, libc::SYS_socketpair, [is_not(0, AF_UNIX)?])?;
+    table.deny_when(libc::SYS_socketpair, [(0, IsNot(AF_UNIX))]);
     if !rules.unix_sockets {
         for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
-            deny(denied, libc::SYS_socketpair, [masked(1, 0xF, kind.unsigned_abs().into())?])?;
+            table.deny_when(libc::SYS_socketpair, [(1, Masked { mask: 0xF, value: kind.unsigned_abs() })]);
         }
     }
     // With namespaces the network is the payload's own and empty.
     let internet = rules.tier == Tier::Namespaces || rules.network == Network::Host;
     let families = [
         (rules.unix_sockets, AF_UNIX),
-        (internet, libc::AF_INET.unsigned_abs().into()),
-        (internet, libc::AF_INET6.unsigned_abs().into()),
+        (internet, libc::AF_INET.unsigned_abs()),
+        (internet, libc::AF_INET6.unsigned_abs()),
     ];
-    let others = families.iter().filter(|(allowed, _)| *allowed).map(|&(_, family)| is_not(0, family));
-    let others = others.collect::<Result<Vec<_>, _>>()?;
-    if others.is_empty() {
-        denied.insert(libc::SYS_socket, Vec::new());
-        return Ok(());
-    }
-    deny(denied, libc::SYS_socket, others)?;
+    let allowed = families.iter().filter(|(allowed, _)| *allowed);
+    let others: Rule = allowed.map(|&(_, family)| (0, IsNot(family))).collect();
+    // No condition holds always.
+    table.deny_when(libc::SYS_socket, others);
     for protocol in calls::RARE_PROTOCOLS {
-        deny(denied, libc::SYS_socket, [is_not(0, AF_UNIX)?, is(2, protocol)?])?;
+        table.deny_when(libc::SYS_socket, [(0, IsNot(AF_UNIX)), (2, Is(protocol))]);
     }
     if rules.some_ports {
         // A connection that is made by sending passes by Landlock's check of connecting.
         for (number, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
-            deny(denied, number, [has(flags, libc::MSG_FASTOPEN.unsigned_abs().into())?])?;
+            table.deny_when(number, [(flags, HasAny(libc::MSG_FASTOPEN.unsigned_abs()))]);
         }
     }
-    Ok(())
 }
 
 /// What keeps the first process of a payload's namespaces out of its reach: it is the payload's user, and limits and
 /// priorities need no more than that.
-fn supervisor(denied: &mut Denied) -> Result<(), BackendError> {
+fn supervisor(table: &mut Table) {
     for number in calls::OF_A_PROCESS {
-        deny(denied, number, [is(0, 1)?])?;
+        table.deny_when(number, [(0, Is(1))]);
     }
     for (number, process, user) in PRIORITIES {
-        deny(denied, number, [is(0, process)?, is(1, 1)?])?;
-        deny(denied, number, [is(0, user)?])?;
+        table.deny_when(number, [(0, Is(process)), (1, Is(1))]);
+        table.deny_when(number, [(0, Is(user))]);
     }
-    Ok(())
 }
 
 /// What keeps the processes and IPC objects of the same user out of reach when no namespace does.
-fn neighbours(denied: &mut Denied) -> Result<(), BackendError> {
-    denied.extend(calls::SHARED_IPC.iter().map(|&number| (number, Vec::new())));
+fn neighbours(table: &mut Table) {
+    table.deny(calls::SHARED_IPC);
     for number in calls::OF_A_PROCESS {
-        deny(denied, number, [is_not(0, 0)?])?;
+        table.deny_when(number, [(0, IsNot(0))]);
     }
     // "Which" and "who": only a process, only the caller.
     for (number, process, _) in PRIORITIES {
-        deny(denied, number, [is_not(0, process)?])?;
-        deny(denied, number, [is_not(1, 0)?])?;
+        table.deny_when(number, [(0, IsNot(process))]);
+        table.deny_when(number, [(1, IsNot(0))]);
     }
-    Ok(())
 }
 
-const AF_UNIX: u64 = libc::AF_UNIX as u64;
-
-fn deny(
-    denied: &mut Denied,
-    number: i64,
-    when: impl Into<Vec<SeccompCondition>>,
-) -> Result<(), BackendError> {
-    denied.entry(number).or_default().push(SeccompRule::new(when.into())?);
-    Ok(())
-}
-
-fn is(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
-}
-
-fn is_not(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value)
-}
-
-fn has(argument: u8, flag: u64) -> Result<SeccompCondition, BackendError> {
-    masked(argument, flag, flag)
-}
-
-fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompCondition, BackendError> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(mask), value)
-}
+const AF_UNIX: u32 = libc::AF_UNIX.unsigned_abs();
 
 #[cfg(test)]
 mod tests;

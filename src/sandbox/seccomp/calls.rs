@@ -99,28 +99,27 @@ pub(super) const ALWAYS: &[c_long] = &[
 
 /// Requests of `ioctl` that put words into a terminal: TIOCSTI and TIOCLINUX. By number, because the C libraries do not
 /// agree on their type.
-pub(super) const TERMINAL_INJECTIONS: [u64; 2] = [0x5412, 0x541C];
+pub(super) const TERMINAL_INJECTIONS: [u32; 2] = [0x5412, 0x541C];
 
 /// Commands of `fcntl` that lease a file: `F_SETLEASE`, and `F_SETDELEG` of Linux 6.19. Whoever else opens that file is held
 /// up until the lease is given back or the kernel loses patience, which is 45 seconds by default; being the owner of a file
 /// that can only be read is enough to take one.
-pub(super) const LEASES: [u64; 2] = [0x400, 0x410];
+pub(super) const LEASES: [u32; 2] = [0x400, 0x410];
 
 /// Flags by which `clone` makes namespaces. The one for time shares its bit with the signal of `clone`, which can
 /// therefore not make one.
-pub(super) const NEW_NAMESPACES: [u64; 7] = [
-    0x0002_0000, // CLONE_NEWNS
-    0x0200_0000, // CLONE_NEWCGROUP
-    0x0400_0000, // CLONE_NEWUTS
-    0x0800_0000, // CLONE_NEWIPC
-    0x1000_0000, // CLONE_NEWUSER
-    0x2000_0000, // CLONE_NEWPID
-    0x4000_0000, // CLONE_NEWNET
-];
+pub(super) const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET)
+    .unsigned_abs();
 
 /// Flags of opening that say whether a file is read, written, both (2) or neither (3). By number, because the C libraries do
 /// not agree on the mask.
-pub(super) const ACCESS: u64 = 3;
+pub(super) const ACCESS: u32 = 3;
 
 /// Calls that open a file by flags that a filter can see, each with the number of the argument that holds them.
 pub(super) const OPEN: &[(c_long, u8)] = &[
@@ -143,7 +142,7 @@ pub(super) const SET_MODE: &[(c_long, u8)] = &[
 
 /// Protocols of internet sockets that carry streams without being TCP, so that a rule about TCP ports would not see
 /// them; all of them rare and with a history.
-pub(super) const RARE_PROTOCOLS: [u64; 5] = [
+pub(super) const RARE_PROTOCOLS: [u32; 5] = [
     33,  // DCCP
     132, // SCTP
     136, // UDP-Lite
