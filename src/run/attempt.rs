@@ -27,6 +27,7 @@ use crate::run::warden::Warden;
 use crate::sandbox::cgroup::Group;
 use crate::sandbox::child::Child;
 use crate::sandbox::processes;
+use crate::sandbox::spawn::SpawnError;
 use crate::sandbox::status::{FRAME, SetupError, Status};
 use crate::sandbox::strays::sweep_strays;
 use crate::workspace::files::Beneath;
@@ -85,6 +86,7 @@ impl<'a> Attempt<'a> {
         };
         let child = match tools.sandbox.spawn_in(&job.launch, warden.group()) {
             Ok(child) => child,
+            Err(SpawnError::Setup(setup)) => return (Ended::not_started(setup.with_remedy()), output),
             Err(error) => return (Ended::not_started(with_source(&error)), output),
         };
         let pid = child.helper();

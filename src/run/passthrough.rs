@@ -24,7 +24,7 @@ use crate::sandbox::cgroup::{CgroupError, Cgroups, Group};
 use crate::sandbox::child::Child;
 use crate::sandbox::init::Order;
 use crate::sandbox::launch::Launch;
-use crate::sandbox::spawn::Sandbox;
+use crate::sandbox::spawn::{Sandbox, SpawnError};
 use crate::sandbox::status::{FRAME, SetupError, Status};
 use crate::sandbox::strays::sweep_strays;
 
@@ -78,7 +78,7 @@ pub enum PassError {
     Group(#[from] CgroupError),
     /// It could not be started.
     #[error(transparent)]
-    Spawn(#[from] crate::sandbox::spawn::SpawnError),
+    Spawn(SpawnError),
     /// It could not be started, as the helper found.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -112,8 +112,11 @@ pub fn begin(
     // Before anything is started: a signal that comes meanwhile must not end this process.
     let postponed = Postponed::begin()?;
     let warden = Warden::of(launch.confinement.as_ref(), Some(cgroups), private)?;
-    let mut child = sandbox.spawn_in(launch, warden.group())?;
-    child.wait_for_world(START_PATIENCE);
+    let child = sandbox.spawn_in(launch, warden.group()).map_err(|error| match error {
+        SpawnError::Setup(setup) => PassError::Setup(setup),
+        other => PassError::Spawn(other),
+    })?;
+    child.wait_for_news(START_PATIENCE);
     Ok(Begun { child, warden, postponed: Some(postponed), over: false })
 }
 

@@ -2,19 +2,22 @@
 
 #![expect(unsafe_code, reason = "taking over descriptors that the kernel has made")]
 
+use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd as _, AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, Shutdown, recvmsg, send, shutdown};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::sandbox::init::Order;
-use crate::sandbox::line::Task;
+use crate::sandbox::line;
+use crate::sandbox::outline::{Outline, Shape};
+use crate::sandbox::process::Process;
 use crate::sandbox::processes;
 use crate::sandbox::strays::helpers;
 
@@ -27,8 +30,11 @@ const DYING: u16 = 1_000;
 /// A child that was asked for. Its helper has been started; whether the program has, its status pipe tells.
 #[derive(Debug)]
 pub struct Child {
-    process: std::process::Child,
+    process: Process,
     control: OwnedFd,
+    /// The line to the first process of the program's namespaces. It is told by this what it is to start: it would have to wait
+    /// for the helper, which is often on the same processor.
+    direct: Option<OwnedFd>,
     reaped: bool,
     /// The folder of the program's own files, when it has come and nobody has asked for it yet.
     files: Option<OwnedFd>,
@@ -45,39 +51,52 @@ pub struct Child {
 impl Child {
     /// One whose helper has been started, with its ends of the pipes.
     pub(super) fn new(
-        process: std::process::Child,
-        control: OwnedFd,
+        process: Process,
+        (control, direct): (OwnedFd, Option<OwnedFd>),
         [stdout, stderr, status]: [OwnedFd; 3],
     ) -> Self {
-        Self { process, control, reaped: false, files: None, first: None, stdout, stderr, status }
+        Self { process, control, direct, reaped: false, files: None, first: None, stdout, stderr, status }
     }
 
-    /// Waits until its world has been built or it has said something, as long as `patience` lasts, in milliseconds. Whoever
-    /// has something to do meanwhile does it better afterwards: it would take a processor from those who build.
-    pub fn wait_for_world(&mut self, patience: u8) {
-        let due = Instant::now() + Duration::from_millis(patience.into());
-        while self.files.is_none() {
-            let mut ready =
-                [&self.control, &self.status].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-            let left = due.saturating_duration_since(Instant::now());
-            let heard = poll(&mut ready, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO));
-            let news = ready.map(|fd| fd.revents().unwrap_or(PollFlags::POLLERR));
-            if heard != Ok(1) || news[0] != PollFlags::POLLIN {
-                return;
-            }
-            self.listen();
-        }
+    /// Waits until something has been said of it, as long as `patience` lasts, in milliseconds: that it runs, or why it does not.
+    /// Whoever has something to do meanwhile does it better afterwards: it would take a processor from those who start it.
+    pub fn wait_for_news(&self, patience: u8) {
+        // Whatever this says, the status pipe says it again.
+        let _ = poll(&mut [PollFd::new(self.status.as_fd(), PollFlags::POLLIN)], patience);
     }
 
     /// Process id of the helper.
     #[must_use]
     pub fn helper(&self) -> i32 {
-        self.process.id().cast_signed()
+        self.process.id()
     }
 
-    /// Gives the helper what it is to start.
-    pub(super) fn hand_over(&self, task: &Task) -> Result<(), Errno> {
-        task.send(&self.control)
+    /// Tells in outline what is to be started. `ENOTCONN`: by one that has no namespaces ready.
+    pub(super) fn announce(&self, outline: &Outline) -> Result<(), Errno> {
+        let first = outline.send(self.line(outline.shape)?);
+        match outline.shape {
+            Shape::Free | Shape::Plain => first,
+            // The helper says why there is no first process.
+            Shape::Namespaces(_) => outline.send(&self.control).and(first),
+        }
+    }
+
+    /// Hands over what is to be started, which was announced in this shape.
+    pub(super) fn hand_over(&self, spec: &File, shape: Shape) -> Result<(), Errno> {
+        line::pass_spec(self.line(shape)?, spec)
+    }
+
+    /// Hands over what only this process can give of the payload's world.
+    pub(super) fn provide(&self, sources: &[OwnedFd], shape: Shape) -> Result<(), Errno> {
+        line::pass_all(self.line(shape)?, sources)
+    }
+
+    /// The line to whoever starts what has this shape.
+    fn line(&self, shape: Shape) -> Result<&OwnedFd, Errno> {
+        match shape {
+            Shape::Free | Shape::Plain => Ok(&self.control),
+            Shape::Namespaces(_) => self.direct.as_ref().ok_or(Errno::ENOTCONN),
+        }
     }
 
     /// The folder that the program sees as [`crate::sandbox::layout::Layout::files`], where it has a file system of its own.
@@ -149,11 +168,10 @@ impl Child {
             return;
         }
         // Asked to end it would only take longer.
-        let _ = self.process.kill();
+        self.process.kill();
         // Taken off the list first: once it is reaped, its id may be that of another process.
         helpers().remove(&self.helper());
-        // Not ours any more is as good as reaped.
-        let _ = self.process.wait();
+        self.process.wait();
         self.listen();
         if let Some(first) = self.first {
             reap_dying(first);
@@ -199,13 +217,13 @@ fn reap_dying(pid: Pid) {
 impl Drop for Child {
     fn drop(&mut self) {
         // Whoever forgets a child must not leave it running. After `reap` this finds nothing to do.
-        if !matches!(self.process.try_wait(), Ok(None)) {
+        if self.process.has_ended() {
             return self.reap();
         }
         self.let_go();
         let start = Instant::now();
         while start.elapsed() < GOODBYE {
-            if !matches!(self.process.try_wait(), Ok(None)) {
+            if self.process.has_ended() {
                 return self.reap();
             }
             std::thread::sleep(Duration::from_micros(200));

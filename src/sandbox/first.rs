@@ -13,8 +13,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::sandbox::clone::{self, Side};
+use crate::sandbox::host;
 use crate::sandbox::init::Order;
-use crate::sandbox::line::{self, Task};
+use crate::sandbox::line;
 use crate::sandbox::namespaces::{NOT_STARTED, first_process, put};
 use crate::sandbox::spec::{IdKind, Ids};
 use crate::sandbox::status::{Call, SetupError};
@@ -42,8 +43,10 @@ pub(crate) enum Ended {
 }
 
 impl First {
-    /// Creates it, before it is known what it will start. It speaks for itself on `status` once it is told that.
-    pub(crate) fn start(ids: Ids, status: &File, control: &OwnedFd) -> Result<Self, SetupError> {
+    /// Creates it, before it is known what it will start: the executor tells it that by `direct`, and then it speaks for itself
+    /// on `status`.
+    pub(crate) fn start(status: &File, control: &OwnedFd, direct: OwnedFd) -> Result<Self, SetupError> {
+        let ids = host::ids().ok_or(SetupError::new(Call::IdMap, Errno::EPERM))?;
         let (line, end) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(failed(Call::Fork))?;
         let flags = libc::CLONE_NEWUSER
@@ -55,7 +58,7 @@ impl First {
             Side::Parent(pid) => pid,
             Side::Child(_) => {
                 drop(line);
-                let code = first_process(ids, status, control, &end);
+                let code = first_process(ids, status, control, &end, direct);
                 // SAFETY: ends the process without running the parent's clean-up, which is not this child's to run.
                 unsafe { libc::_exit(code) }
             }
@@ -74,17 +77,6 @@ impl First {
         }
     }
 
-    /// Tells it what to start. False when it is gone.
-    pub(crate) fn begin(&self, task: &Task) -> Result<bool, SetupError> {
-        told(task.send(&self.line)).map_err(failed(Call::ReadSpec))
-    }
-
-    /// Hands over what of root's files is bound, for which it waits while it builds the rest.
-    pub(crate) fn give(&self, sources: &[OwnedFd]) -> Result<(), SetupError> {
-        // One that has ended instead has said why.
-        told(line::pass_all(&self.line, sources)).map(drop).map_err(failed(Call::Source))
-    }
-
     /// Ends it for somebody who does not need it, and waits for that.
     pub(crate) fn end(self) {
         self.kill();
@@ -95,7 +87,7 @@ impl First {
         for (file, id) in [("uid_map", ids.user), ("gid_map", ids.group)] {
             put(&format!("/proc/{}/{file}", self.pid), &format!("0 0 1\n{PAYLOAD} {id} 1\n"))?;
         }
-        send(self.line.as_raw_fd(), &[line::MAPPED], MsgFlags::MSG_NOSIGNAL).map(drop)
+        line::say(&self.line, line::MAPPED)
     }
 
     /// Hands an order on. One that does not arrive is no error: the end is on its way to us then.
@@ -122,14 +114,5 @@ impl First {
             Ok(_) | Err(Errno::EINTR) => None,
             Err(_) => Some(Ended::Killed),
         }
-    }
-}
-
-/// Whether there was somebody to hear it.
-fn told(result: Result<(), Errno>) -> Result<bool, Errno> {
-    match result {
-        Ok(()) => Ok(true),
-        Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(false),
-        Err(errno) => Err(errno),
     }
 }

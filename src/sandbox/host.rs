@@ -14,7 +14,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid};
 
-use crate::sandbox::confinement::View;
+use crate::sandbox::confinement::{Confinement, Tier};
 use crate::sandbox::landlock;
 use crate::sandbox::layout::SYSTEM;
 use crate::sandbox::sockets::bound_below;
@@ -109,7 +109,7 @@ pub struct Host {
 /// What must be known of a launch's own folders: what they hold at this moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ground {
-    /// What is directly below the workspace, symbolic links not included.
+    /// What is directly below the workspace, symbolic links not included, for the tier that must name it.
     pub entries: Vec<OsString>,
     /// Where hidden names lead that are symbolic links, as real paths.
     pub hidden: Vec<PathBuf>,
@@ -180,20 +180,30 @@ impl Host {
 }
 
 impl Ground {
-    /// Looks at the folders of `view`.
+    /// Looks at what `confinement` shows.
     #[must_use]
-    pub fn of(view: &View) -> Self {
+    pub fn of(confinement: &Confinement) -> Self {
+        let view = &confinement.view;
         let places: Vec<&Path> =
             view.workspace.iter().chain(&view.read).chain(&view.write).map(PathBuf::as_path).collect();
         let sockets = bound_below(&places);
         let Some(workspace) = &view.workspace else { return Self { sockets, ..Self::default() } };
-        let entries = fs::read_dir(workspace).into_iter().flatten().filter_map(Result::ok);
-        let plain = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()));
-        let mut entries: Vec<OsString> = plain.map(|entry| entry.file_name()).collect();
-        entries.sort();
+        let entries = match confinement.tier {
+            Tier::Landlock => entries(workspace),
+            Tier::Namespaces | Tier::None => Vec::new(),
+        };
         let links = view.hidden.iter().map(|name| workspace.join(name)).filter(|path| path.is_symlink());
         Self { entries, hidden: links.filter_map(|path| path.canonicalize().ok()).collect(), sockets }
     }
+}
+
+/// Names of what is directly below `folder`, symbolic links not included.
+fn entries(folder: &Path) -> Vec<OsString> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let plain = entries.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()));
+    let mut names: Vec<OsString> = plain.map(|entry| entry.file_name()).collect();
+    names.sort();
+    names
 }
 
 /// Device nodes that every payload has.
@@ -276,6 +286,9 @@ fn dedicated(map: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::model::Network;
+    use crate::sandbox::confinement::{KernelLimits, View};
+    use std::time::Duration;
 
     #[test]
     fn the_dedicated_user_is_one_that_the_namespace_has() {
@@ -297,7 +310,20 @@ mod tests {
             hidden: vec![".git".into(), ".rungate".into()],
             ..View::default()
         };
-        let ground = Ground::of(&view);
+        let ground = |tier| {
+            Ground::of(&Confinement {
+                tier,
+                view: view.clone(),
+                network: Network::None,
+                ports: Vec::new(),
+                unix_sockets: false,
+                limits: KernelLimits { memory: 0, processes: 0, cpu: Duration::ZERO, scratch: 0, inodes: 0 },
+            })
+        };
+        let namespaces = ground(Tier::Namespaces);
+        assert_eq!(namespaces.hidden, [root.join("real")]);
+        assert_eq!(namespaces.entries, Vec::<OsString>::new());
+        let ground = ground(Tier::Landlock);
         assert_eq!(ground.hidden, [root.join("real")]);
         assert_eq!(ground.entries, ["real"]);
     }

@@ -8,7 +8,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -25,19 +25,20 @@ use crate::sandbox::cgroup;
 use crate::sandbox::discard::discard;
 use crate::sandbox::first::{Ended, First};
 use crate::sandbox::helper::{Helper, Reach};
-use crate::sandbox::launched::Launched;
-use crate::sandbox::line::{self, Task};
+use crate::sandbox::launched::{self, Launched};
+use crate::sandbox::line;
 use crate::sandbox::memory;
 use crate::sandbox::namespaces::put;
+use crate::sandbox::outline::{Outline, Shape};
 use crate::sandbox::processes;
-use crate::sandbox::ready::Ready;
+use crate::sandbox::spec::IdKind;
 use crate::sandbox::status::{Call, Proc, SetupError, Status};
 
 /// First argument of a process that is to be a helper. Tested before anything else in `main`.
 pub const ARGUMENT: &str = "__sandbox-init";
 
-/// How a helper is told to expect a payload with namespaces.
-pub(crate) const NAMESPACES: &str = "namespaces";
+/// Instead of a descriptor that there is not.
+pub(crate) const NONE: &str = "-";
 
 /// Score of what the kernel is to end before anything else when the whole host is out of memory.
 const FIRST_TO_GO: &str = "1000";
@@ -94,14 +95,23 @@ pub fn run_if_asked(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode
     }
     let numbers: Vec<RawFd> = args.by_ref().take(3).filter_map(|word| word.to_str()?.parse().ok()).collect();
     let [status, control, executor] = numbers[..] else { return Some(refuse()) };
-    if status == control || [status, control].iter().any(|&fd| fd < 3 || !is_open(fd)) {
+    // The line to the first process of namespaces, where a payload with these is expected.
+    let direct = match args.next() {
+        Some(word) if word == NONE => None,
+        Some(word) => word.to_str().and_then(|word| word.parse().ok()),
+        None => return Some(refuse()),
+    };
+    let given = [Some(status), Some(control), direct];
+    let mut numbers: Vec<RawFd> = given.into_iter().flatten().collect();
+    numbers.sort_unstable();
+    if !numbers.is_sorted_by(|one, next| one < next) || numbers.iter().any(|&fd| fd < 3 || !is_open(fd)) {
         return Some(refuse());
     }
     // SAFETY: the executor left exactly these descriptors open for us, nothing else in this process knows them, and
     // they were just seen to be open and not the same, so each gets one owner.
-    let [status, control] = [status, control].map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-    let namespaces = args.next().is_some_and(|word| word == NAMESPACES);
-    help(status, &control, namespaces);
+    let own = |fd| unsafe { OwnedFd::from_raw_fd(fd) };
+    let (status, control, direct) = (own(status), own(control), direct.map(own));
+    help(status, &control, direct);
     if getppid().as_raw() != executor || processes::is_exiting(executor) {
         // It was killed, and cannot clean up any more. Nothing that could write to its folders is alive.
         for folder in args {
@@ -125,7 +135,7 @@ fn is_open(fd: RawFd) -> bool {
 
 /// Helps, until the executor lets go. One that has cleaned up behind the payload does not let go, but kills this process:
 /// nothing of that needs this program to run, and it is over sooner.
-fn help(status: OwnedFd, control: &OwnedFd, namespaces: bool) {
+fn help(status: OwnedFd, control: &OwnedFd, direct: Option<OwnedFd>) {
     let status = File::from(status);
     let signals = match prepare() {
         Ok(signals) => signals,
@@ -133,15 +143,15 @@ fn help(status: OwnedFd, control: &OwnedFd, namespaces: bool) {
         Err(error) => return say(&status, Status::Failed(error)),
     };
     // What is wrong now will be wrong again when it is needed, and is said then.
-    let ready = if namespaces { Ready::make(&status, control).ok() } else { None };
-    let done = Task::receive(control).and_then(|task| match task {
-        Some(task) if task.namespaces => accompany(task, ready, &status, control, &signals),
-        task => {
-            if let Some(ready) = ready {
-                ready.end();
+    let first = direct.map(|direct| First::start(&status, control, direct));
+    let done = Outline::receive(control).and_then(|outline| match outline {
+        Some(Outline { shape: Shape::Namespaces(_), .. }) => accompany(first, &status, control, &signals),
+        outline => {
+            if let Some(Ok(first)) = first {
+                first.end();
             }
             // Without one nobody needed us after all.
-            task.map_or(Ok(()), |task| supervise(task, &status, control, &signals))
+            outline.map_or(Ok(()), |outline| supervise(outline, &status, control, &signals))
         }
     });
     if let Err(error) = done {
@@ -162,43 +172,51 @@ fn say(mut status: &File, word: Status) {
     let _ = status.write_all(&word.encode());
 }
 
-/// Starts what the spec says, without namespaces, and stays until nothing of it is left.
-fn supervise(task: Task, status: &File, control: &OwnedFd, signals: &SignalFd) -> Result<(), SetupError> {
-    let spec = line::read(&task.spec)?;
-    let reach = match &spec.confined {
-        Some(_) => Reach::of_this_process(),
-        None => Reach::Unknown,
+/// Starts what is asked for, without namespaces, and stays until nothing of it is left.
+fn supervise(
+    outline: Outline,
+    status: &File,
+    control: &OwnedFd,
+    signals: &SignalFd,
+) -> Result<(), SetupError> {
+    let shape = outline.shape;
+    let reach = match shape {
+        Shape::Plain | Shape::Namespaces(_) => Reach::of_this_process(),
+        Shape::Free => Reach::Unknown,
     };
-    let launched = Launched::start(&spec, task.group.as_ref().map(AsFd::as_fd))?;
-    let payload = launched.open()?.go()?;
-    drop(task.group);
+    let launched = Launched::start(&outline, IdKind::Own)?;
+    drop(outline);
+    let told = line::receive_spec(control).and_then(|spec| {
+        let told = |spec| {
+            launched.tell(&spec)?;
+            launched.open(&launched::read(&spec, shape)?)
+        };
+        spec.map(told).transpose()
+    });
+    if !matches!(told, Ok(Some(()))) {
+        // Nobody wants it any more, or it cannot be had.
+        launched.end();
+        return told.map(drop);
+    }
+    let payload = launched.go()?.wait()?;
     let_go_of_output();
     say(status, Status::Started { pid: payload.as_raw(), proc: Proc::Host });
     Helper::new(payload, reach).attend(control, signals, &|word| say(status, word));
     Ok(())
 }
 
-/// Has the first process of new namespaces start what the spec says, and goes along until nothing of it is left.
+/// Goes along with the first process of new namespaces, which starts what is asked for, until nothing of it is left.
 fn accompany(
-    task: Task,
-    ready: Option<Ready>,
+    first: Option<Result<First, SetupError>>,
     status: &File,
     control: &OwnedFd,
     signals: &SignalFd,
 ) -> Result<(), SetupError> {
-    let begun = ready.map(|ready| ready.begin(&task)).transpose()?.flatten();
-    let ready = if let Some(ready) = begun {
-        ready
-    } else {
-        // One that has died while it waited is no reason to fail.
-        let again = Ready::make(status, control)?.begin(&task)?;
-        again.ok_or(SetupError::new(Call::Namespaces, Errno::ECHILD))?
-    };
+    // Whoever asks for one has given its line.
+    let first = first.ok_or(SetupError::new(Call::DecodeSpec, Errno::EINVAL))??;
     // The executor may be the one that waits for it.
-    let pid = ready.first().to_le_bytes();
+    let pid = first.pid().to_le_bytes();
     let _ = send(control.as_raw_fd(), &pid, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
-    let first = ready.provide(&task.spec)?;
-    drop(task);
     let_go_of_output();
     attend(&first, status, control, signals);
     Ok(())
@@ -235,7 +253,8 @@ fn watch_signals() -> Result<SignalFd, Errno> {
     }
     let mut watched = SigSet::empty();
     watched.add(Signal::SIGCHLD);
-    watched.thread_block()?;
+    // The executor has blocked all others, until this.
+    watched.thread_set_mask()?;
     SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 

@@ -1,17 +1,18 @@
 //! A payload on its way: its process is there, waits for its world, and says when the program runs in it or why it does not.
 //!
 //! ```text
-//! parent:   start ──── build the world ──── enter network, open ── go ──────────▶ it runs
-//! payload:    └─ network, rights, session ───┘                      └─ confine, exec ─┘
+//! parent:   start ─── tell ─── build the world ── open, seal the world ── go ── wait ──▶ it runs
+//! payload:    └─ network, rights, session ──────────┘└─ confine ───────────┘└─ exec ─┘
 //! ```
 //!
-//! What a payload needs beside its files takes as long to make as these do, so that both are made at the same time.
+//! What a payload needs beside its files takes as long to make as these do, so that both are made at the same time. It is the
+//! same for all payloads of a shape, so that it can begin before it is known what is to be run.
 
 #![expect(unsafe_code, reason = "a process ends without clean-up")]
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -22,12 +23,14 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2};
 
 use crate::sandbox::clone::{self, Side};
+use crate::sandbox::elsewhere::Elsewhere;
 use crate::sandbox::landlock::{self, PathRule};
-use crate::sandbox::line;
+use crate::sandbox::line::{self, heard};
 use crate::sandbox::network;
+use crate::sandbox::outline::{Outline, Shape};
 use crate::sandbox::payload;
 use crate::sandbox::privileges;
-use crate::sandbox::spec::{Network, Spec};
+use crate::sandbox::spec::{IdKind, Network, Spec};
 use crate::sandbox::status::{Call, SetupError, Status, read_failure};
 
 fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
@@ -35,50 +38,69 @@ fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
 }
 
 /// A payload that is on its way.
-pub(crate) struct Launched<'a> {
-    spec: &'a Spec,
+pub(crate) struct Launched {
+    shape: Shape,
     pid: Pid,
     line: OwnedFd,
     report: OwnedFd,
+    elsewhere: Option<Elsewhere>,
 }
 
-/// One that only has to be told to go on, with what it needs for that: the root, and the paths of Landlock's rules.
-pub(crate) struct Opened<'a> {
-    launched: Launched<'a>,
-    descriptors: Vec<OwnedFd>,
+/// One that has been told to become its program.
+pub(crate) struct Going {
+    pid: Pid,
+    report: OwnedFd,
 }
 
-impl<'a> Launched<'a> {
-    /// Starts the payload's process below this one, in `group` when there is one. It waits until it is told to go on.
-    pub(crate) fn start(spec: &'a Spec, group: Option<BorrowedFd<'_>>) -> Result<Self, SetupError> {
+impl Launched {
+    /// Starts the payload's process below this one, in the group of `outline` when there is one. With namespaces, `kind` says
+    /// whose rights this process has. It waits until it is told what to run, then for its files, and then for leave to run.
+    pub(crate) fn start(outline: &Outline, kind: IdKind) -> Result<Self, SetupError> {
+        let shape = outline.shape;
+        let elsewhere = match shape {
+            Shape::Namespaces(_) => Elsewhere::than_here(),
+            // Its parent has nothing else to do.
+            Shape::Free | Shape::Plain => None,
+        };
         let (report, report_end) = pipe2(OFlag::O_CLOEXEC).map_err(failed(Call::Fork))?;
         let (line, line_end) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
                 .map_err(failed(Call::Fork))?;
-        match clone::process(0, group).map_err(failed(Call::Fork))? {
+        match clone::process(0, outline.group.as_ref().map(AsFd::as_fd)).map_err(failed(Call::Fork))? {
             Side::Child(joined) => {
                 drop((report, line));
                 let joined = joined.map_err(failed(Call::Group));
-                let code = match joined.and_then(|()| become_payload(spec, &line_end)) {
-                    Ok(()) => 0,
-                    Err(error) => {
-                        let _ = File::from(report_end).write_all(&Status::Failed(error).encode());
-                        127
-                    }
-                };
+                let code =
+                    match joined.and_then(|()| become_payload(shape, kind, elsewhere.as_ref(), &line_end)) {
+                        Ok(()) => 0,
+                        Err(error) => {
+                            let _ = File::from(report_end).write_all(&Status::Failed(error).encode());
+                            127
+                        }
+                    };
                 // SAFETY: ends the process without running the parent's clean-up, which is not this child's to run.
                 unsafe { libc::_exit(code) }
             }
-            Side::Parent(pid) => Ok(Self { spec, pid, line, report }),
+            Side::Parent(pid) => Ok(Self { shape, pid, line, report, elsewhere }),
         }
+    }
+
+    /// Tells it what it is to run.
+    pub(crate) fn tell(&self, spec: &File) -> Result<(), SetupError> {
+        // Nobody else needs a processor now: whoever has compiled this has done its part.
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.send(self.pid);
+        }
+        // One that has ended has said why, here and below.
+        heard(line::pass_spec(&self.line, spec)).map(drop).map_err(failed(Call::ReadSpec))
     }
 
     /// Takes this process into the payload's network: the payload can see its parent's in procfs, and it must not be the
     /// host's.
     pub(crate) fn enter_network(&self) -> Result<(), SetupError> {
-        match self.spec.world().map(|world| world.network) {
-            None | Some(Network::Host) => Ok(()),
-            Some(Network::Own) => {
+        match self.shape {
+            Shape::Free | Shape::Plain | Shape::Namespaces(Network::Host) => Ok(()),
+            Shape::Namespaces(Network::Own) => {
                 let namespace = line::receive_all(&self.line, 1).map_err(failed(Call::Namespaces))?;
                 // One that has ended instead has said why.
                 namespace.iter().flatten().try_for_each(|namespace| {
@@ -88,57 +110,71 @@ impl<'a> Launched<'a> {
         }
     }
 
-    /// Opens what it needs to go on, in the root of this process. It may not have the rights any more.
-    pub(crate) fn open(self) -> Result<Opened<'a>, SetupError> {
-        match self.descriptors() {
-            Ok(descriptors) => Ok(Opened { launched: self, descriptors }),
-            Err(error) => Err(self.abandon(error)),
+    /// Opens what it needs to be confined as `spec` says, in the root of this process, and has it confine itself. It may not
+    /// have the rights any more to open it.
+    pub(crate) fn open(&self, spec: &Spec) -> Result<(), SetupError> {
+        heard(line::pass_all(&self.line, &descriptors(spec)?)).map(drop).map_err(failed(Call::Root))
+    }
+
+    /// Has it run its program.
+    pub(crate) fn go(self) -> Result<Going, SetupError> {
+        match heard(line::say(&self.line, line::GO)) {
+            Ok(_) => Ok(Going { pid: self.pid, report: self.report }),
+            Err(errno) => {
+                self.end();
+                Err(SetupError::new(Call::Execute, errno))
+            }
         }
     }
 
-    fn descriptors(&self) -> Result<Vec<OwnedFd>, SetupError> {
-        let root = open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed(Call::Root))?;
-        let paths = rules(self.spec).iter().map(|rule| {
-            landlock::open(&rule.path)
-                .map_err(|errno| SetupError::at(Call::LandlockPath, rule.path.to_bytes(), errno))
-        });
-        std::iter::once(Ok(root)).chain(paths).collect()
-    }
-
-    /// Ends it because of `error`.
-    fn abandon(self, error: SetupError) -> SetupError {
+    /// Ends it.
+    pub(crate) fn end(self) {
         let Self { pid, line, .. } = self;
         // Without this end of its line it ends.
         drop(line);
         let _ = waitpid(pid, None);
-        error
     }
 }
 
-impl Opened<'_> {
-    /// Lets it go on, and returns when it runs.
-    pub(crate) fn go(self) -> Result<Pid, SetupError> {
-        let Self { launched, descriptors } = self;
-        match line::pass_all(&launched.line, &descriptors) {
-            // One that has ended has said why.
-            Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET) => {}
-            Err(errno) => return Err(launched.abandon(SetupError::new(Call::Root, errno))),
-        }
-        match read_failure(launched.report) {
+impl Going {
+    /// Waits until it runs.
+    pub(crate) fn wait(self) -> Result<Pid, SetupError> {
+        let Self { pid, report } = self;
+        match read_failure(report) {
             Some(error) => {
-                let _ = waitpid(launched.pid, None);
+                let _ = waitpid(pid, None);
                 Err(error)
             }
             // The pipe closed without a word: the program runs, unless somebody has killed it before.
-            None => Ok(launched.pid),
+            None => Ok(pid),
         }
     }
 }
 
+fn descriptors(spec: &Spec) -> Result<Vec<OwnedFd>, SetupError> {
+    let root = open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed(Call::Root))?;
+    let paths = rules(spec).iter().map(|rule| {
+        landlock::open(&rule.path)
+            .map_err(|errno| SetupError::at(Call::LandlockPath, rule.path.to_bytes(), errno))
+    });
+    std::iter::once(Ok(root)).chain(paths).collect()
+}
+
 /// What a payload's process does, up to the point where the program runs in it.
-fn become_payload(spec: &Spec, line: &OwnedFd) -> Result<(), SetupError> {
-    if let Some(world) = spec.world() {
-        match world.network {
+fn become_payload(
+    shape: Shape,
+    kind: IdKind,
+    elsewhere: Option<&Elsewhere>,
+    line: &OwnedFd,
+) -> Result<(), SetupError> {
+    // Where it would run instead of its parent it waits until that has sent it elsewhere. Giving way once was tried: the kernel
+    // takes it for the next one all the same.
+    let early = match elsewhere {
+        Some(elsewhere) if elsewhere.is_with_parent() => Some(line::receive_spec(line)?),
+        Some(_) | None => None,
+    };
+    if let Shape::Namespaces(network) = shape {
+        match network {
             Network::Host => {}
             Network::Own => {
                 line::pass_all(line, &[network::own()?]).map_err(failed(Call::Namespaces))?;
@@ -146,13 +182,22 @@ fn become_payload(spec: &Spec, line: &OwnedFd) -> Result<(), SetupError> {
         }
         // It is in its control group by now, so that this is what it takes for the root of all groups.
         unshare(CloneFlags::CLONE_NEWCGROUP).map_err(failed(Call::Namespaces))?;
-        privileges::become_payload(world.ids.kind)?;
+        privileges::become_payload(kind)?;
     }
-    payload::prepare(spec)?;
+    payload::prepare(shape != Shape::Free)?;
+    let spec = match early {
+        Some(spec) => spec,
+        None => line::receive_spec(line)?,
+    };
+    // Nobody wants it any more, and the same below.
+    let Some(spec) = spec else { return Ok(()) };
+    if let Some(elsewhere) = elsewhere {
+        elsewhere.everywhere();
+    }
+    let spec = &read(&spec, shape)?;
     let count = 1 + rules(spec).len();
     let descriptors = line::receive_all(line, count).map_err(failed(Call::Root))?;
     let Some((root, paths)) = descriptors.as_deref().and_then(<[_]>::split_first) else {
-        // Nobody wants it any more.
         return Ok(());
     };
     // The kernel has taken this process along when the root changed. That is seen, not believed.
@@ -162,7 +207,23 @@ fn become_payload(spec: &Spec, line: &OwnedFd) -> Result<(), SetupError> {
         return Err(SetupError::at(Call::Root, b"/", Errno::ENOTRECOVERABLE));
     }
     let allowed: Vec<_> = paths.iter().zip(rules(spec).iter().map(|rule| rule.access)).collect();
-    payload::run(spec, &allowed)
+    payload::confine(spec, &allowed)?;
+    drop(descriptors);
+    if line::hear(line, line::GO).map_err(failed(Call::Execute))? {
+        payload::become_program(spec)
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads a spec of which `shape` is known.
+pub(crate) fn read(spec: &File, shape: Shape) -> Result<Spec, SetupError> {
+    let spec = line::read(spec)?;
+    if Shape::of_spec(&spec) == shape {
+        Ok(spec)
+    } else {
+        Err(SetupError::new(Call::DecodeSpec, Errno::EINVAL))
+    }
 }
 
 /// Where Landlock allows what.

@@ -1,5 +1,5 @@
-//! The lines between executor, helper, the first process of new namespaces, and the payload's own: how tasks and descriptors go
-//! over them. Orders follow as single bytes. It must not know what becomes of a task.
+//! The lines between executor, helper, the first process of new namespaces, and the payload's own: how specs and other
+//! descriptors go over them. Orders follow as single bytes. It must not know what becomes of any of these.
 
 #![expect(unsafe_code, reason = "taking over descriptors that came by a socket")]
 
@@ -17,22 +17,17 @@ use crate::sandbox::status::{Call, SetupError};
 /// Descriptors that go with one message at most. The kernel's own limit is 253.
 const AT_ONCE: usize = 128;
 
-/// How a task begins whose spec has namespaces, and any other.
-const WITH_NAMESPACES: u8 = b'n';
-const WITHOUT_NAMESPACES: u8 = b's';
-
 /// How descriptors begin that the other end waits for.
 const DESCRIPTORS: u8 = b'd';
 
 /// Tells a first process that it has been mapped to its users.
-pub(crate) const MAPPED: u8 = b'g';
+pub(crate) const MAPPED: u8 = b'm';
 
-fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
-    move |errno| SetupError::new(call, errno)
-}
+/// Tells a payload's process that the program may run.
+pub(crate) const GO: u8 = b'g';
 
 /// Sends `descriptors`, which the other end must know the number of.
-pub(crate) fn pass_all(line: &OwnedFd, descriptors: &[OwnedFd]) -> Result<(), Errno> {
+pub(crate) fn pass_all(line: &OwnedFd, descriptors: &[impl AsRawFd]) -> Result<(), Errno> {
     let descriptors: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     descriptors.chunks(AT_ONCE).try_for_each(|some| pass(line, DESCRIPTORS, some))
 }
@@ -52,48 +47,46 @@ pub(crate) fn receive_all(line: &OwnedFd, count: usize) -> Result<Option<Vec<Own
     Ok(Some(descriptors))
 }
 
-fn pass(line: &OwnedFd, word: u8, descriptors: &[RawFd]) -> Result<(), Errno> {
+/// Sends a word, and `descriptors` along with it.
+pub(super) fn pass(line: &OwnedFd, word: u8, descriptors: &[RawFd]) -> Result<(), Errno> {
     let message = [ControlMessage::ScmRights(descriptors)];
+    let message = if descriptors.is_empty() { &[][..] } else { &message[..] };
     let word = [word];
-    sendmsg::<()>(line.as_raw_fd(), &[IoSlice::new(&word)], &message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
+    sendmsg::<()>(line.as_raw_fd(), &[IoSlice::new(&word)], message, MsgFlags::MSG_NOSIGNAL, None).map(drop)
 }
 
-/// What is to be started.
-pub(crate) struct Task {
-    /// The spec, to be read by [`read`].
-    pub(crate) spec: File,
-    /// The folder of the control group that the payload belongs in.
-    pub(crate) group: Option<OwnedFd>,
-    /// Whether the spec has namespaces: so much is known before it has been read.
-    pub(crate) namespaces: bool,
+/// Whether there was somebody to hear what has been said.
+pub(crate) fn heard(said: Result<(), Errno>) -> Result<bool, Errno> {
+    match said {
+        Ok(()) => Ok(true),
+        Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }
 
-impl Task {
-    /// Sends it.
-    pub(crate) fn send(&self, line: &OwnedFd) -> Result<(), Errno> {
-        let word = if self.namespaces { WITH_NAMESPACES } else { WITHOUT_NAMESPACES };
-        let descriptors: Vec<RawFd> =
-            [Some(self.spec.as_raw_fd()), self.group.as_ref().map(AsRawFd::as_raw_fd)]
-                .into_iter()
-                .flatten()
-                .collect();
-        pass(line, word, &descriptors)
-    }
+/// Says a word.
+pub(crate) fn say(line: &OwnedFd, word: u8) -> Result<(), Errno> {
+    pass(line, word, &[])
+}
 
-    /// Waits for it. Nothing when the other end is gone, or wants something else.
-    pub(crate) fn receive(line: &OwnedFd) -> Result<Option<Self>, SetupError> {
-        loop {
-            let (word, descriptors) = message(line).map_err(failed(Call::ReadSpec))?;
-            // For a first process that has failed before it could read this.
-            if word == MAPPED && descriptors.is_empty() {
-                continue;
-            }
-            let mut descriptors = descriptors.into_iter();
-            let spec = descriptors.next().map(File::from);
-            let namespaces = word == WITH_NAMESPACES;
-            return Ok(spec.map(|spec| Self { spec, group: descriptors.next(), namespaces }));
-        }
+/// Waits for a word. False when there is nobody any more to say it.
+pub(crate) fn hear(line: &OwnedFd, expected: u8) -> Result<bool, Errno> {
+    match message(line)? {
+        (word, descriptors) if word == expected && descriptors.is_empty() => Ok(true),
+        (0, descriptors) if descriptors.is_empty() => Ok(false),
+        _ => Err(Errno::EPROTO),
     }
+}
+
+/// Sends a spec, to be read by [`read`].
+pub(crate) fn pass_spec(line: &OwnedFd, spec: &File) -> Result<(), Errno> {
+    pass_all(line, std::slice::from_ref(spec))
+}
+
+/// Waits for a spec. Nothing when there is nobody any more to send it.
+pub(crate) fn receive_spec(line: &OwnedFd) -> Result<Option<File>, SetupError> {
+    let received = receive_all(line, 1).map_err(|errno| SetupError::new(Call::ReadSpec, errno))?;
+    Ok(received.and_then(|descriptors| descriptors.into_iter().next()).map(File::from))
 }
 
 /// Reads a spec. Not from where the descriptor stands: others have it as well.
@@ -111,7 +104,7 @@ pub(crate) fn read(spec: &File) -> Result<Spec, SetupError> {
 }
 
 /// A message with what came along; neither when the line has ended.
-fn message(line: &OwnedFd) -> Result<(u8, Vec<OwnedFd>), Errno> {
+pub(super) fn message(line: &OwnedFd) -> Result<(u8, Vec<OwnedFd>), Errno> {
     let mut word = [0];
     let mut parts = [IoSliceMut::new(&mut word)];
     let mut space = nix::cmsg_space!([RawFd; AT_ONCE]);
@@ -141,21 +134,6 @@ mod tests {
 
     fn null() -> File {
         File::open("/dev/null").unwrap()
-    }
-
-    #[test]
-    fn a_task_arrives_behind_a_word_that_nobody_has_read() {
-        let (here, there) = ends();
-        send(here.as_raw_fd(), &[MAPPED], MsgFlags::empty()).unwrap();
-        Task { spec: null(), group: Some(null().into()), namespaces: true }.send(&here).unwrap();
-        Task { spec: null(), group: None, namespaces: false }.send(&here).unwrap();
-        let kinds = [(); 2].map(|()| {
-            let task = Task::receive(&there).unwrap().unwrap();
-            (task.namespaces, task.group.is_some())
-        });
-        assert_eq!(kinds, [(true, true), (false, false)]);
-        drop(here);
-        assert!(Task::receive(&there).unwrap().is_none());
     }
 
     #[test]

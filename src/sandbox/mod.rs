@@ -13,11 +13,14 @@
 //!
 //! ```text
 //! executor ──control──▶ helper ──line──▶ first process ──fork, exec──▶ payload
-//!          ◀──────────────────status───
+//!          ──────────────────direct────▶
+//!          ◀──────────────────status────
 //! ```
 //!
-//! Helper and first process are started ahead of their time, and prepare what does not depend on what will be asked for. The
-//! payload's process takes its network and gives up its rights while the first process builds its files.
+//! Helper and first process are started ahead of their time, and prepare what does not depend on what will be asked for. What is
+//! to be started is told in outline first, so that the payload's process is there before its spec has been compiled. It takes
+//! its network and gives up its rights while the first process builds its files, and confines itself while that lets go of the
+//! host's. Then it is told to go.
 //!
 //! At the end the first process says that nothing is left, and the executor removes what only it can remove. Until then the
 //! helper is there to do that for an executor that is killed; then the executor kills it.
@@ -32,6 +35,7 @@ mod clone;
 pub mod compile;
 pub mod confinement;
 pub mod discard;
+mod elsewhere;
 mod first;
 mod helper;
 pub mod host;
@@ -46,12 +50,13 @@ mod memory;
 mod mount;
 mod namespaces;
 mod network;
+mod outline;
 mod owners;
 mod payload;
 mod privileges;
 pub mod probe;
+mod process;
 pub mod processes;
-mod ready;
 pub mod remains;
 mod sealed;
 pub mod seccomp;

@@ -148,10 +148,14 @@ pub(crate) fn create(
     descriptor(unsafe { libc::syscall(libc::SYS_fsmount, fd, 1_u32, attributes.0) })
 }
 
-/// Makes the working directory, which is the root of a mount, the root of all files, and lets go of the old one.
-pub(crate) fn change_root() -> Result<(), Errno> {
-    // The old root comes to lie over the new one, and is taken off at once: that needs no folder to put it.
-    nix::unistd::pivot_root(c".", c".")?;
+/// Makes the working directory, which is the root of a mount, the root of all files. The old root comes to lie over the new
+/// one, where no path leads to it: that needs no folder to put it.
+pub(crate) fn enter_root() -> Result<(), Errno> {
+    nix::unistd::pivot_root(c".", c".")
+}
+
+/// Takes the old root off the one that was entered.
+pub(crate) fn let_go_of_old_root() -> Result<(), Errno> {
     nix::mount::umount2(c".", nix::mount::MntFlags::MNT_DETACH)?;
     nix::unistd::chdir(c"/")
 }

@@ -1,7 +1,8 @@
 //! The first process of a payload's namespaces: it builds the payload's world, starts it, and ends with it.
 //!
 //! ```text
-//! helper ──line: a task, what root gives, orders──▶ first process ──fork, exec──▶ payload
+//! executor ──direct: outline, spec, what root gives──▶ first process ──fork, exec──▶ payload
+//!   helper ──line: orders───────────────────────────▶
 //! ```
 //!
 //! It is process 1 of its namespace, so nothing in there can kill, stop or outlive it: when it ends, however it ends, the
@@ -11,7 +12,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::slice;
 
 use nix::errno::Errno;
@@ -24,9 +25,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
 
 use crate::sandbox::init::{Order, let_go_of_output};
-use crate::sandbox::launched::Launched;
-use crate::sandbox::line::{self, Task};
+use crate::sandbox::launched::{self, Launched};
+use crate::sandbox::line;
 use crate::sandbox::memory;
+use crate::sandbox::outline::Outline;
 use crate::sandbox::privileges;
 use crate::sandbox::spec::{IdKind, Ids};
 use crate::sandbox::status::{Call, Proc, SetupError, Status};
@@ -49,30 +51,72 @@ pub(crate) fn put(path: &str, text: &str) -> Result<(), Errno> {
 }
 
 /// Everything that the first process does. Returns its exit code.
-pub(crate) fn first_process(ids: Ids, status: &File, control: &OwnedFd, line: &OwnedFd) -> i32 {
-    let mut say = |word: Status| {
-        // Nobody is left to hear it when this fails.
+pub(crate) fn first_process(
+    ids: Ids,
+    status: &File,
+    control: &OwnedFd,
+    line: &OwnedFd,
+    direct: OwnedFd,
+) -> i32 {
+    let say = |words: &[Status]| {
         let mut pipe: &File = status;
-        let _ = pipe.write_all(&word.encode());
+        let frames: Vec<u8> = words.iter().flat_map(|word| word.encode()).collect();
+        // Nobody is left to hear it when this fails.
+        let _ = pipe.write_all(&frames);
     };
-    // What goes wrong before anybody has asked for something is said when somebody has.
-    let stage = prepare(ids, line);
-    let started = Task::receive(line).and_then(|task| match task {
-        Some(task) => stage?.map_or(Ok(None), |stage| start(&task, stage, ids, (control, line))),
-        None => Ok(None),
-    });
+    let started = start(ids, control, line, &direct);
+    drop(direct);
     match started {
         Ok(Some(started)) => {
-            say(Status::Started { pid: started.payload.as_raw(), proc: started.proc });
-            Supervisor { payload: started.payload, ended: false }.attend(line, &started.signals, &mut say);
+            say(&[Status::Started { pid: started.payload.as_raw(), proc: started.proc }]);
+            Supervisor { payload: started.payload, end: None }.attend(line, &started.signals, &say);
             0
         }
         Ok(None) => NOT_STARTED,
         Err(error) => {
-            say(Status::Failed(error));
+            say(&[Status::Failed(error)]);
             NOT_STARTED
         }
     }
+}
+
+/// Everything up to the point where the program runs. Nothing when nobody wants it any more.
+fn start(
+    ids: Ids,
+    control: &OwnedFd,
+    helper: &OwnedFd,
+    direct: &OwnedFd,
+) -> Result<Option<Started>, SetupError> {
+    let stage = prepare(ids, helper);
+    let Some(outline) = Outline::receive(direct)? else { return Ok(None) };
+    // What went wrong before anybody had asked for something is said now.
+    let Some(stage) = stage? else { return Ok(None) };
+    let mut watched = SigSet::empty();
+    watched.add(Signal::SIGCHLD);
+    watched.thread_block().map_err(failed(Call::Signals))?;
+    let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .map_err(failed(Call::Signals))?;
+    // Not before the stage: then the executor is still at work, and whoever of the three gets no processor holds up the others.
+    // It needs no end: whatever goes wrong here ends this process, and so everything in its namespaces.
+    let launched = Launched::start(&outline, ids.kind)?;
+    let_go_of_output();
+    let Some(spec) = line::receive_spec(direct)? else { return Ok(None) };
+    launched.tell(&spec)?;
+    let spec = launched::read(&spec, outline.shape)?;
+    let world = spec.world().filter(|world| world.ids == ids);
+    let world = world.ok_or(SetupError::new(Call::DecodeSpec, Errno::EINVAL))?;
+    let Some(entered) = stage.build(world, direct)? else { return Ok(None) };
+    launched.open(&spec)?;
+    let built = entered.seal()?;
+    launched.enter_network()?;
+    // Before the program runs: what fails here must not fail a program that has done something already.
+    privileges::become_payload(world.ids.kind)?;
+    // A change of user has cleared it.
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed(Call::Signals))?;
+    // For the executor, to be read when the payload is dead.
+    line::pass_all(control, slice::from_ref(&built.files)).map_err(failed(Call::PrivateFiles))?;
+    let payload = launched.go()?.wait()?;
+    Ok(Some(Started { payload, signals, proc: built.proc }))
 }
 
 /// Everything that can be done before it is known what is to be started. Nothing when the helper is gone.
@@ -97,36 +141,6 @@ struct Started {
     proc: Proc,
 }
 
-/// Everything up to the point where the program runs. Nothing when the helper is gone.
-fn start(
-    task: &Task,
-    stage: Stage,
-    ids: Ids,
-    (control, helper): (&OwnedFd, &OwnedFd),
-) -> Result<Option<Started>, SetupError> {
-    let spec = line::read(&task.spec)?;
-    let world = spec.world().filter(|world| world.ids == ids);
-    let world = world.ok_or(SetupError::new(Call::DecodeSpec, Errno::EINVAL))?;
-    let mut watched = SigSet::empty();
-    watched.add(Signal::SIGCHLD);
-    watched.thread_block().map_err(failed(Call::Signals))?;
-    let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .map_err(failed(Call::Signals))?;
-    let launched = Launched::start(&spec, task.group.as_ref().map(AsFd::as_fd))?;
-    let_go_of_output();
-    let Some(built) = stage.build(world, helper)? else { return Ok(None) };
-    // For the executor, to be read when the payload is dead.
-    line::pass_all(control, slice::from_ref(&built.files)).map_err(failed(Call::PrivateFiles))?;
-    launched.enter_network()?;
-    let launched = launched.open()?;
-    // Before the program runs: what fails here must not fail a program that has done something already.
-    privileges::become_payload(world.ids.kind)?;
-    // A change of user has cleared it.
-    prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed(Call::Signals))?;
-    let payload = launched.go()?;
-    Ok(Some(Started { payload, signals, proc: built.proc }))
-}
-
 /// Gets this process its place in the new user namespace. False when the helper is gone.
 fn become_somebody(ids: Ids, line: &OwnedFd) -> Result<bool, SetupError> {
     match ids.kind {
@@ -140,27 +154,43 @@ fn become_somebody(ids: Ids, line: &OwnedFd) -> Result<bool, SetupError> {
             });
             maps.map_err(failed(Call::IdMap)).map(|()| true)
         }
-        IdKind::Dedicated => {
-            let mut word = [0];
-            loop {
-                match recv(line.as_raw_fd(), &mut word, MsgFlags::empty()) {
-                    Err(Errno::EINTR) => {}
-                    other => return other.map(|count| count > 0).map_err(failed(Call::IdMap)),
-                }
-            }
-        }
+        IdKind::Dedicated => line::hear(line, line::MAPPED).map_err(failed(Call::IdMap)),
     }
 }
 
 /// The first process while the program runs.
 struct Supervisor {
     payload: Pid,
-    ended: bool,
+    /// How the program has ended.
+    end: Option<Status>,
 }
 
 impl Supervisor {
     /// Waits for the program, for orders and for orphans, until nothing is left.
-    fn attend(mut self, line: &OwnedFd, signals: &SignalFd, say: &mut impl FnMut(Status)) {
+    fn attend(mut self, line: &OwnedFd, signals: &SignalFd, say: &impl Fn(&[Status])) {
+        let last = self.wait_for_end(line, signals);
+        let mut words = Vec::from_iter(self.end);
+        let mut killed = 0;
+        // Mostly nothing is left, and then it is all one word: each one takes this process's processor from it.
+        if last == Reaped::NoneNow {
+            say(&words);
+            words.clear();
+            // All others of this namespace at once: none can fork away from that.
+            let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+            loop {
+                match self.reap(WaitPidFlag::empty()) {
+                    Reaped::Program => words.extend(self.end),
+                    Reaped::Other => killed += 1,
+                    Reaped::NoneNow | Reaped::NoneLeft => break,
+                }
+            }
+        }
+        words.push(Status::Swept { killed, largest: largest_child() });
+        say(&words);
+    }
+
+    /// Waits for the end of the program, or an order to kill it. Says whether something is left.
+    fn wait_for_end(&mut self, line: &OwnedFd, signals: &SignalFd) -> Reaped {
         loop {
             let mut ready = [
                 PollFd::new(line.as_fd(), PollFlags::POLLIN),
@@ -168,22 +198,20 @@ impl Supervisor {
             ];
             match memory::wait(&mut ready) {
                 Ok(()) | Err(Errno::EINTR) => {}
-                Err(_) => break,
+                Err(_) => return Reaped::NoneNow,
             }
             let ordered = ready[0].any().unwrap_or(true);
             while let Ok(Some(_)) = signals.read_signal() {}
-            while self.reap(WaitPidFlag::WNOHANG, say).is_some() {}
-            if self.ended || (ordered && !self.obey(line)) {
-                break;
+            let last = loop {
+                match self.reap(WaitPidFlag::WNOHANG) {
+                    Reaped::Program | Reaped::Other => {}
+                    last @ (Reaped::NoneNow | Reaped::NoneLeft) => break last,
+                }
+            };
+            if self.end.is_some() || (ordered && !self.obey(line)) {
+                return last;
             }
         }
-        // All others of this namespace at once: none can fork away from that.
-        let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-        let mut killed = 0;
-        while let Some(count) = self.reap(WaitPidFlag::empty(), say) {
-            killed += count;
-        }
-        say(Status::Swept { killed, largest: largest_child() });
     }
 
     /// Carries out an order. False when everything is to die.
@@ -205,24 +233,33 @@ impl Supervisor {
         }
     }
 
-    /// Collects one process that has ended, and says how the program did. Counts those that are not the program.
-    fn reap(&mut self, flags: WaitPidFlag, say: &mut impl FnMut(Status)) -> Option<i32> {
+    /// Collects one process that has ended.
+    fn reap(&mut self, flags: WaitPidFlag) -> Reaped {
         loop {
-            match waitpid(None, Some(flags)) {
-                Err(Errno::EINTR) => {}
-                Ok(WaitStatus::Exited(pid, code)) if pid == self.payload => {
-                    self.ended = true;
-                    say(Status::Exited { code });
-                    return Some(0);
-                }
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.payload => {
-                    self.ended = true;
-                    say(Status::Signaled { signal: signal as i32 });
-                    return Some(0);
-                }
-                Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => return Some(1),
-                Ok(_) | Err(_) => return None,
+            let (pid, end) = match waitpid(None, Some(flags)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, Status::Exited { code }),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Status::Signaled { signal: signal as i32 }),
+                Err(Errno::EINTR) => continue,
+                Err(Errno::ECHILD) => return Reaped::NoneLeft,
+                Ok(_) | Err(_) => return Reaped::NoneNow,
+            };
+            if pid != self.payload {
+                return Reaped::Other;
             }
+            self.end = Some(end);
+            return Reaped::Program;
         }
     }
+}
+
+/// What has been collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reaped {
+    Program,
+    /// Something that it has left behind.
+    Other,
+    /// Nothing: those that are there are alive.
+    NoneNow,
+    /// Nothing: there is nobody.
+    NoneLeft,
 }

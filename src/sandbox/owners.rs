@@ -10,35 +10,30 @@ use std::collections::btree_map::Entry;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::ptr;
 
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::fstat;
 use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, getegid, geteuid, getpid, getppid};
+use nix::unistd::{Pid, getpid, getppid};
 
-use crate::sandbox::clone::{self, Side};
+use crate::sandbox::clone::{self, Stack};
 use crate::sandbox::mount;
 use crate::sandbox::spec::Ids;
+use crate::sandbox::strays::helpers;
 
-/// User namespaces whose maps say that an owner is the payload.
+/// User namespaces whose maps say that an owner is the payload. They are the same for all payloads.
+#[derive(Debug)]
 pub(crate) struct Owners {
     ids: Ids,
     namespaces: BTreeMap<(u32, u32), OwnedFd>,
-    /// Killed when they are not needed any more, and waited for when nobody is in a hurry.
-    holders: Vec<Holder>,
 }
 
 impl Owners {
     pub(crate) const fn new(ids: Ids) -> Self {
-        Self { ids, namespaces: BTreeMap::new(), holders: Vec::new() }
-    }
-
-    /// Gets ready for what this process's own user owns, which is most of what there will be.
-    pub(crate) fn expect_own(&mut self) {
-        // What is wrong now will be wrong again when it is needed, and is said then.
-        let _ = self.namespace((geteuid().as_raw(), getegid().as_raw()));
+        Self { ids, namespaces: BTreeMap::new() }
     }
 
     /// Maps the owner of `tree` to the payload.
@@ -52,10 +47,9 @@ impl Owners {
         let namespace: &OwnedFd = match self.namespaces.entry(owner) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let holder = Holder::start()?;
-                let namespace = holder.namespace(owner, self.ids);
-                holder.kill();
-                self.holders.push(holder);
+                // While this is held, no process of ours is taken for one that was left behind.
+                let _list = helpers();
+                let namespace = Holder::start()?.namespace(owner, self.ids);
                 entry.insert(namespace.map_err(|error| errno(&error))?)
             }
         };
@@ -64,41 +58,45 @@ impl Owners {
 }
 
 /// A process of which only its user namespace is wanted.
-struct Holder(Pid);
+struct Holder {
+    pid: Pid,
+    /// In use until it has been waited for.
+    _stack: Stack,
+}
 
 impl Holder {
     fn start() -> Result<Self, Errno> {
-        let parent = getpid();
-        let Side::Parent(pid) = clone::process(libc::CLONE_NEWUSER, None)? else {
-            // It ends when its parent has opened its namespace, or is gone, perhaps by now.
-            let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-            while getppid() == parent {
-                // SAFETY: waits for a signal, and touches nothing.
-                unsafe { libc::pause() };
-            }
-            // SAFETY: ends the process without running the parent's clean-up, which is not this child's to run.
-            unsafe { libc::_exit(0) }
-        };
-        Ok(Self(pid))
+        let mut stack = Stack::new();
+        // A number, not an address.
+        let parent = ptr::without_provenance_mut(usize::try_from(getpid().as_raw()).unwrap_or_default());
+        // SAFETY: the stack is dropped when the process has been waited for, and `hold` only makes calls.
+        let pid = unsafe { clone::beside(libc::CLONE_NEWUSER, &mut stack, hold, parent) }?;
+        Ok(Self { pid, _stack: stack })
     }
 
     /// Its namespace, in which `owner` and the payload have changed places.
     fn namespace(&self, owner: (u32, u32), ids: Ids) -> io::Result<OwnedFd> {
-        write_map(self.0, "uid_map", owner.0, ids.user)?;
-        write_map(self.0, "gid_map", owner.1, ids.group)?;
-        fs::File::open(format!("/proc/{}/ns/user", self.0)).map(OwnedFd::from)
-    }
-
-    fn kill(&self) {
-        let _ = kill(self.0, Signal::SIGKILL);
+        write_map(self.pid, "uid_map", owner.0, ids.user)?;
+        write_map(self.pid, "gid_map", owner.1, ids.group)?;
+        fs::File::open(format!("/proc/{}/ns/user", self.pid)).map(OwnedFd::from)
     }
 }
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        self.kill();
-        let _ = waitpid(self.0, None);
+        let _ = kill(self.pid, Signal::SIGKILL);
+        while waitpid(self.pid, None) == Err(Errno::EINTR) {}
     }
+}
+
+/// Waits for the end of a [`Holder`], or of the process with the id `parent`, which may be gone by now.
+extern "C" fn hold(parent: *mut libc::c_void) -> libc::c_int {
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    while usize::try_from(getppid().as_raw()) == Ok(parent.addr()) {
+        // SAFETY: waits for a signal, and touches nothing.
+        unsafe { libc::pause() };
+    }
+    0
 }
 
 fn write_map(holder: Pid, file: &str, owner: u32, payload: u32) -> io::Result<()> {

@@ -23,13 +23,14 @@ fn failed(call: Call) -> impl FnOnce(Errno) -> SetupError {
     move |errno| SetupError::new(call, errno)
 }
 
-/// Gives up what ties this process to the one that it comes from. Needs nothing of the payload's world.
-pub(crate) fn prepare(spec: &Spec) -> Result<(), SetupError> {
+/// Gives up what ties this process to the one that it comes from. Needs nothing of the payload's world, nor more of its spec than
+/// whether it is `confined`.
+pub(crate) fn prepare(confined: bool) -> Result<(), SetupError> {
     reset_signals().map_err(failed(Call::Signals))?;
     umask(Mode::from_bits_truncate(0o022));
     // Every other pipe lost its close-on-exec flag for the helper's sake; the program must not have them.
     close_on_exec_above_2().map_err(failed(Call::Execute))?;
-    if spec.confined.is_some() {
+    if confined {
         setsid().map_err(failed(Call::NewSession))?;
         new_keyring();
     } else {
@@ -38,14 +39,17 @@ pub(crate) fn prepare(spec: &Spec) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Confines this process to its world and becomes the program. `allowed` is what Landlock allows. Returns without an error
-/// only from a trial.
-pub(crate) fn run(spec: &Spec, allowed: &[(impl AsFd, Access)]) -> Result<(), SetupError> {
+/// Confines this process to its world. `allowed` is what Landlock allows.
+pub(crate) fn confine(spec: &Spec, allowed: &[(impl AsFd, Access)]) -> Result<(), SetupError> {
     chdir(spec.cwd.as_c_str()).map_err(|errno| at(Call::ChangeDirectory, &spec.cwd, errno))?;
     match &spec.confined {
-        None => lower(Limit::Core, 0).map_err(failed(Call::Limit))?,
-        Some(confined) => confine(confined, allowed)?,
+        None => lower(Limit::Core, 0).map_err(failed(Call::Limit)),
+        Some(confined) => restrict(confined, allowed),
     }
+}
+
+/// Becomes the program. Returns without an error only from a trial.
+pub(crate) fn become_program(spec: &Spec) -> Result<(), SetupError> {
     match spec.ending {
         Ending::Trial => Ok(()),
         Ending::Execute => match execve(&spec.program, &spec.argv, &spec.env) {
@@ -59,7 +63,7 @@ fn at(call: Call, path: &CStr, errno: Errno) -> SetupError {
     SetupError::at(call, path.to_bytes(), errno)
 }
 
-fn confine(confined: &Confined, allowed: &[(impl AsFd, Access)]) -> Result<(), SetupError> {
+fn restrict(confined: &Confined, allowed: &[(impl AsFd, Access)]) -> Result<(), SetupError> {
     for &(limit, value) in &confined.limits {
         lower(limit, value).map_err(failed(Call::Limit))?;
     }

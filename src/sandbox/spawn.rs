@@ -1,15 +1,15 @@
 //! The executor's side: helpers are started and told what to start.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::pipe2;
@@ -17,17 +17,21 @@ use nix::unistd::pipe2;
 use crate::sandbox::cgroup::{CgroupError, Group};
 use crate::sandbox::child::Child;
 use crate::sandbox::compile::CompileError;
-use crate::sandbox::confinement::Tier;
 use crate::sandbox::host::{Ground, Host};
-use crate::sandbox::init::{ARGUMENT, NAMESPACES};
+use crate::sandbox::init::{ARGUMENT, NONE};
 use crate::sandbox::launch::Launch;
 use crate::sandbox::layers::HostLayers;
-use crate::sandbox::line::Task;
+use crate::sandbox::line::heard;
+use crate::sandbox::outline::{Outline, Shape};
+use crate::sandbox::owners::Owners;
+use crate::sandbox::process::{Process, Start};
 use crate::sandbox::sealed;
 use crate::sandbox::seccomp::{self, Rules};
-use crate::sandbox::spec::Spec;
 use crate::sandbox::spec::codec::Blob;
+use crate::sandbox::spec::{IdKind, Spec, World, c_string};
+use crate::sandbox::status::SetupError;
 use crate::sandbox::strays::helpers;
+use crate::sandbox::world;
 
 /// Room in a pipe for output, in bytes. The default of 64 KiB makes a script that prints much wait for us.
 const PIPE_BYTES: i32 = 1 << 20;
@@ -40,6 +44,7 @@ pub struct Sandbox {
     host: Arc<OnceLock<Host>>,
     layers: Arc<OnceLock<HostLayers>>,
     filters: Arc<Mutex<Vec<(Rules, Blob)>>>,
+    owners: Arc<Mutex<Option<Owners>>>,
     /// Whether what will probably be started next has namespaces.
     namespaces: Arc<AtomicBool>,
     /// Folders that helpers remove when this process is killed.
@@ -55,6 +60,9 @@ pub enum SpawnError {
     /// Its control group cannot be used.
     #[error(transparent)]
     Group(#[from] CgroupError),
+    /// What it is to see cannot be had.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// The host refused something that every child needs.
     #[error("failed to {what}")]
     Host {
@@ -86,6 +94,7 @@ impl Sandbox {
             host: Arc::default(),
             layers: Arc::default(),
             filters: Arc::default(),
+            owners: Arc::default(),
             namespaces: Arc::default(),
             leftovers: Arc::default(),
         }
@@ -116,25 +125,54 @@ impl Sandbox {
     /// # Errors
     /// Fails as [`Sandbox::spawn`] does, and when the group cannot be opened.
     pub fn spawn_in(&self, launch: &Launch, group: Option<&Group>) -> Result<Child, SpawnError> {
-        let tier = launch.confinement.as_ref().map(|confinement| confinement.tier);
-        self.expect_namespaces(tier == Some(Tier::Namespaces));
-        let ready = self.take_ready();
-        // The helper gets going while the rest is done here.
-        let ready = if ready.is_none() { Some(self.start_helper()?) } else { ready };
+        let outline = Outline {
+            shape: Shape::of_policy(launch.confinement.as_ref()),
+            group: group.map(Group::open).transpose()?,
+        };
+        self.expect_namespaces(matches!(outline.shape, Shape::Namespaces(_)));
+        // It gets going while the rest is done here.
+        let child = self.announced(&outline)?;
         let mut spec = self.compile(launch)?;
         if let (Some(confined), Some(group)) = (&mut spec.confined, group) {
             confined.leave_to(group.limits());
         }
-        let task = task(&spec, group)?;
+        self.told(child, outline.shape, &spec)
+    }
+
+    /// A helper that knows the outline of what it is to start.
+    fn announced(&self, outline: &Outline) -> Result<Child, SpawnError> {
         // One that has died while it waited is no reason to fail: another one is started.
-        if let Some(ready) = ready
-            && ready.hand_over(&task).is_ok()
+        if let Some(ready) = self.take_ready()
+            && ready.announce(outline).is_ok()
         {
             return Ok(ready);
         }
         let child = self.start_helper()?;
-        child.hand_over(&task).map_err(host("hand over the launch spec"))?;
+        // If it has ended, it has said why.
+        heard(child.announce(outline)).map_err(host("announce what is to be launched"))?;
         Ok(child)
+    }
+
+    /// `child`, with what it is to start.
+    fn told(&self, child: Child, shape: Shape, spec: &Spec) -> Result<Child, SpawnError> {
+        let bytes = sealed::memfd(c"rungate-spec", &spec.encode());
+        let failed = |source| SpawnError::Host { what: "write the launch spec", source };
+        let bytes = File::from(bytes.map_err(failed)?);
+        let dedicated = spec.world().filter(|world| world.ids.kind == IdKind::Dedicated);
+        // First: whoever has the spec wants this processor.
+        let sources = dedicated.map(|world| self.sources(world)).transpose()?;
+        // One that has ended has said why.
+        heard(child.hand_over(&bytes, shape)).map_err(host("hand over the launch spec"))?;
+        if let Some(sources) = sources {
+            heard(child.provide(&sources, shape)).map_err(host("hand over what is bound"))?;
+        }
+        Ok(child)
+    }
+
+    /// What of a payload's world only root can give.
+    fn sources(&self, world: &World) -> Result<Vec<OwnedFd>, SetupError> {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        world::sources(world, owners.get_or_insert_with(|| Owners::new(world.ids)))
     }
 
     /// What this host can give, as children have tried it, once.
@@ -150,7 +188,7 @@ impl Sandbox {
             return launch.compile(&Host::default(), &Ground::default(), |_| Ok(Blob::default()));
         };
         let host = self.host.get_or_init(Host::of_this_machine);
-        launch.compile(host, &Ground::of(&confinement.view), |rules| self.filter(rules))
+        launch.compile(host, &Ground::of(confinement), |rules| self.filter(rules))
     }
 
     /// Filters are few and steps are many, so each is compiled once.
@@ -166,9 +204,9 @@ impl Sandbox {
 
     /// Starts what is compiled already.
     pub(crate) fn spawn_spec(&self, spec: &Spec) -> Result<Child, SpawnError> {
-        let child = self.start_helper()?;
-        child.hand_over(&task(spec, None)?).map_err(host("hand over the launch spec"))?;
-        Ok(child)
+        let outline = Outline { shape: Shape::of_spec(spec), group: None };
+        self.expect_namespaces(matches!(outline.shape, Shape::Namespaces(_)));
+        self.told(self.announced(&outline)?, outline.shape, spec)
     }
 
     /// Starts a helper ahead of its turn, while this process has nothing better to do: most of what a child costs is
@@ -205,55 +243,49 @@ impl Sandbox {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is where children are started")]
     fn start_helper(&self) -> Result<Child, SpawnError> {
         let (status, status_end) = pipe("create the status pipe")?;
-        let (control, control_end) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-                .map_err(host("create the control socket"))?;
+        let (control, control_end) = sockets()?;
+        let (direct, direct_end) = if self.namespaces.load(Ordering::Relaxed) {
+            let (direct, end) = sockets()?;
+            (Some(direct), Some(end))
+        } else {
+            (None, None)
+        };
         let (stdout, stdout_end) = pipe("create a pipe for output")?;
         let (stderr, stderr_end) = pipe("create a pipe for output")?;
+        let what = "start the sandbox helper";
+        let nothing = File::open("/dev/null").map_err(|source| SpawnError::Host { what, source })?;
+        let numbers = [status_end.as_raw_fd(), control_end.as_raw_fd(), std::process::id().cast_signed()];
+        let mut words: Vec<OsString> = vec!["rungate-sandbox".into(), ARGUMENT.into()];
+        words.extend(numbers.map(|number| number.to_string().into()));
+        words.push(direct_end.as_ref().map_or(NONE.into(), |end| end.as_raw_fd().to_string().into()));
+        let leftovers = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner);
+        words.extend(leftovers.iter().map(OsString::from));
+        drop(leftovers);
+        let start = Start {
+            program: c_string(self.helper.clone().into(), || "the path of the helper".to_owned())
+                .map_err(CompileError::from)?,
+            words,
+            streams: [nothing.into(), stdout_end, stderr_end],
+            status: status_end,
+            kept: [control_end].into_iter().chain(direct_end).collect(),
+        };
+        let mut helpers = helpers();
+        let process = Process::start(start).map_err(host(what))?;
+        helpers.insert(process.id());
+        drop(helpers);
         for end in [&stdout, &stderr] {
             // A smaller pipe is only slower: the user's limit on pipe pages may be reached.
             let _ = fcntl(end, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
         }
-        let kept = [&status_end, &control_end];
-        let mut command = Command::new(&self.helper);
-        command
-            .arg0("rungate-sandbox")
-            .arg(ARGUMENT)
-            .args(kept.map(|fd| fd.as_raw_fd().to_string()))
-            .arg(std::process::id().to_string())
-            .arg(if self.namespaces.load(Ordering::Relaxed) { NAMESPACES } else { "-" })
-            .args(&*self.leftovers.lock().unwrap_or_else(PoisonError::into_inner))
-            .env_clear();
-        command.stdin(Stdio::null()).stdout(stdout_end).stderr(stderr_end);
-        // Two descriptors must stay open in the helper. They lose their flag here, where every child of this process is
-        // started, and nobody else starts one meanwhile: none can end up in a child of somebody else. The usual hook
-        // between fork and exec was rejected: it costs a fork with all its page tables.
-        let mut helpers = helpers();
-        for fd in kept {
-            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map_err(host("hand over a descriptor"))?;
-        }
-        let started = command.spawn();
-        // Closed before the next child can be started.
-        drop((status_end, control_end));
-        let process =
-            started.map_err(|source| SpawnError::Host { what: "start the sandbox helper", source })?;
-        helpers.insert(process.id().cast_signed());
-        Ok(Child::new(process, control, [stdout, stderr, status]))
+        Ok(Child::new(process, (control, direct), [stdout, stderr, status]))
     }
 }
 
-/// What a helper is told: a spec, and the group that it is to be started in.
-fn task(spec: &Spec, group: Option<&Group>) -> Result<Task, SpawnError> {
-    let what = "write the launch spec";
-    let bytes = sealed::memfd(c"rungate-spec", &spec.encode());
-    Ok(Task {
-        spec: bytes.map_err(|source| SpawnError::Host { what, source })?.into(),
-        group: group.map(Group::open).transpose()?,
-        namespaces: spec.world().is_some(),
-    })
+fn sockets() -> Result<(OwnedFd, OwnedFd), SpawnError> {
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .map_err(host("create the control socket"))
 }
 
 fn pipe(what: &'static str) -> Result<(OwnedFd, OwnedFd), SpawnError> {

@@ -73,10 +73,12 @@ pub enum Call {
     Filter,
     /// Entering the control group.
     Group,
+    /// Starting the helper.
+    Helper,
 }
 
 impl Call {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::ReadSpec,
         Self::DecodeSpec,
         Self::NewSession,
@@ -105,6 +107,7 @@ impl Call {
         Self::Tripwire,
         Self::Filter,
         Self::Group,
+        Self::Helper,
     ];
 
     const fn code(self) -> u8 {
@@ -147,6 +150,7 @@ impl Call {
             Self::Tripwire => "see that the sandbox holds: it could open",
             Self::Filter => "install the system call filter",
             Self::Group => "enter the control group",
+            Self::Helper => "start the helper of the sandbox",
         }
     }
 
@@ -313,12 +317,7 @@ impl Status {
 pub(crate) fn read_failure(pipe: OwnedFd) -> Option<SetupError> {
     let mut frame = [0; FRAME];
     File::from(pipe).read_exact(&mut frame).ok()?;
-    match Status::decode(&frame)? {
-        Status::Failed(error) => Some(error),
-        Status::Started { .. } | Status::Exited { .. } | Status::Signaled { .. } | Status::Swept { .. } => {
-            None
-        }
-    }
+    if let Status::Failed(error) = Status::decode(&frame)? { Some(error) } else { None }
 }
 
 /// The path that a failure is about, as far as a frame has room for it. Empty: it is about none.
@@ -378,6 +377,12 @@ impl SetupError {
     #[must_use]
     pub fn at(call: Call, path: &[u8], errno: Errno) -> Self {
         Self { call, errno, path: SetupPath::of(path) }
+    }
+
+    /// It, and what a person can do about it, when something is known to help.
+    #[must_use]
+    pub fn with_remedy(&self) -> String {
+        self.call.remedy(self.errno).map_or_else(|| self.to_string(), |remedy| format!("{self}; {remedy}"))
     }
 }
 

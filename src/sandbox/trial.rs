@@ -76,6 +76,7 @@ impl Sandbox {
         })?;
         spec.ending = Ending::Trial;
         let mut child = self.spawn_spec(&spec).map_err(|error| match error {
+            SpawnError::Setup(error) => error,
             SpawnError::Launch(error) => failed(Call::DecodeSpec, error.errno()),
             // It joins none.
             SpawnError::Group(_) => failed(Call::Fork, Errno::EIO),
@@ -168,7 +169,8 @@ const fn layer_of(call: Call) -> Layer {
         | Call::HostName
         | Call::Capabilities
         | Call::Identity
-        | Call::Group => Layer::Namespaces,
+        | Call::Group
+        | Call::Helper => Layer::Namespaces,
     }
 }
 

@@ -25,6 +25,23 @@ use crate::sandbox::status::{Call, Proc, SetupError};
 /// User and group of a payload in its own namespace.
 pub(crate) const PAYLOAD: u32 = 1000;
 
+/// A world that has become the root of all files, with the host's still in it, where no path leads to them.
+pub(crate) struct Entered {
+    root: OwnedFd,
+    built: Built,
+}
+
+impl Entered {
+    /// Lets go of the host's files. Nothing of the payload may run before. The kernel waits for all processors here.
+    pub(crate) fn seal(self) -> Result<Built, SetupError> {
+        let Self { root, built } = self;
+        mount::let_go_of_old_root()
+            .and_then(|()| mount::restrict_one(&root, Attributes::READ_ONLY.and(Attributes::PLAIN)))
+            .map_err(at(Call::Root, c"/"))?;
+        Ok(built)
+    }
+}
+
 /// What there is when the world has been built.
 pub(crate) struct Built {
     /// The folder of the payload's own files.
@@ -37,8 +54,8 @@ fn at(call: Call, path: &CStr) -> impl FnOnce(Errno) -> SetupError {
     move |errno| SetupError::at(call, path.to_bytes(), errno)
 }
 
-/// Copies of everything that is bound, each with its attributes. With root's rights this is done outside, where they
-/// count; else in the new namespaces, where mounts may be copied.
+/// Copies of everything that is bound, each with its attributes. With root's rights the executor does this, outside, where they
+/// count; else the first process, in the new namespaces, where mounts may be copied.
 pub(crate) fn sources(world: &World, owners: &mut Owners) -> Result<Vec<OwnedFd>, SetupError> {
     world.binds.iter().map(|bind| source(bind, world, owners)).collect()
 }
@@ -93,8 +110,8 @@ impl Stage {
     }
 
     /// Builds the rest of `world` and makes it the root of all files. What is bound comes by `line`, where only root's rights
-    /// outside can take it; nothing is built when it does not come.
-    pub(crate) fn build(self, world: &World, line: &OwnedFd) -> Result<Option<Built>, SetupError> {
+    /// outside can take it; nothing comes of it when that does not.
+    pub(crate) fn build(self, world: &World, line: &OwnedFd) -> Result<Option<Entered>, SetupError> {
         let Self { root, empty, proc } = self;
         let tree = Tree { root: root.as_fd(), ids: world.ids.kind };
         let files = tree.scratch(world)?;
@@ -112,10 +129,8 @@ impl Stage {
         }
         drop(sources);
         tree.masks(world, &empty)?;
-        fchdir(&root).and_then(|()| mount::change_root()).map_err(at(Call::Root, c"/"))?;
-        mount::restrict_one(&root, Attributes::READ_ONLY.and(Attributes::PLAIN))
-            .map_err(at(Call::Root, c"/"))?;
-        Ok(Some(Built { files, proc }))
+        fchdir(&root).and_then(|()| mount::enter_root()).map_err(at(Call::Root, c"/"))?;
+        Ok(Some(Entered { root, built: Built { files, proc } }))
     }
 }
 

@@ -13,7 +13,7 @@ use rungate::sandbox::child::Child;
 use rungate::sandbox::confinement::{Confinement, KernelLimits, PrivateFile, Tier, View};
 use rungate::sandbox::launch::Launch;
 use rungate::sandbox::processes;
-use rungate::sandbox::spawn::Sandbox;
+use rungate::sandbox::spawn::{Sandbox, SpawnError};
 use rungate::sandbox::status::{Call, FRAME, Proc, Status};
 
 use crate::context::wait_until;
@@ -158,7 +158,12 @@ fn a_writable_folder_that_became_a_link_is_an_error_that_names_it() {
 
 /// Why a launch did not come about.
 fn failure(launch: &Launch) -> rungate::sandbox::status::SetupError {
-    let mut child = sandbox().spawn(launch).unwrap();
+    let mut child = match sandbox().spawn(launch) {
+        Ok(child) => child,
+        // As root, what is bound is opened here.
+        Err(SpawnError::Setup(error)) => return error,
+        Err(error) => panic!("{error}"),
+    };
     let mut frames = Vec::new();
     File::from(child.status.try_clone().unwrap()).read_to_end(&mut frames).unwrap();
     child.reap();

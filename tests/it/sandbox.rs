@@ -124,6 +124,14 @@ fn what_cannot_be_started_says_which_call_failed_and_why() {
 }
 
 #[test]
+fn a_helper_that_cannot_be_started_says_why() {
+    let helper = "/no/such/helper";
+    let (statuses, _) = collect(Sandbox::with_helper(helper.into()).spawn(&sh("")).unwrap());
+    let error = SetupError::at(Call::Helper, helper.as_bytes(), nix::errno::Errno::ENOENT);
+    assert_eq!(statuses, [Status::Failed(error)]);
+}
+
+#[test]
 fn exit_codes_and_signals_are_told_apart() {
     let (statuses, _) = collect(sandbox().spawn(&sh("exit 137")).unwrap());
     assert_eq!(statuses[1], Status::Exited { code: 137 });

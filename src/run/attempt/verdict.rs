@@ -16,9 +16,7 @@ impl Attempt<'_> {
         private: Option<&OwnedFd>,
     ) -> (Outcome, Option<String>) {
         if let Some(setup) = &self.setup {
-            let remedy =
-                setup.call.remedy(setup.errno).map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            return (Outcome::SetupFailed, Some(format!("{setup}{remedy}")));
+            return (Outcome::SetupFailed, Some(setup.with_remedy()));
         }
         let limit = || self.warden.post_mortem(private, self.largest);
         let because = |how: String, limit: Option<String>| match limit {
