@@ -6,13 +6,12 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::signalfd::SignalFd;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid};
 
 use crate::sandbox::init::Order;
 use crate::sandbox::landlock;
 use crate::sandbox::memory;
-use crate::sandbox::processes;
+use crate::sandbox::processes::{self, wait_any};
 use crate::sandbox::status::Status;
 use crate::sandbox::usage::largest_child;
 
@@ -96,23 +95,14 @@ impl Helper {
     fn reap(&mut self, say: &impl Fn(Status)) -> Reaped {
         let mut count = 0;
         loop {
-            let status = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => return Reaped::SomeAlive(count),
-                Ok(status) => status,
-                Err(Errno::EINTR) => continue,
+            match wait_any(false) {
+                Ok(Some(ended)) if ended.pid == self.payload.as_raw() => {
+                    self.reaped = true;
+                    say(ended.status);
+                }
+                Ok(Some(_)) => count += 1,
+                Ok(None) => return Reaped::SomeAlive(count),
                 Err(_) => return Reaped::NoneLeft(count),
-            };
-            match status {
-                WaitStatus::Exited(pid, code) if pid == self.payload => {
-                    self.reaped = true;
-                    say(Status::Exited { code });
-                }
-                WaitStatus::Signaled(pid, signal, _) if pid == self.payload => {
-                    self.reaped = true;
-                    say(Status::Signaled { signal: signal as i32 });
-                }
-                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => count += 1,
-                _ => {}
             }
         }
     }

@@ -110,7 +110,8 @@ pub(super) fn message(line: &OwnedFd) -> Result<(u8, Vec<OwnedFd>), Errno> {
     let mut space = nix::cmsg_space!([RawFd; AT_ONCE]);
     let message = loop {
         match recvmsg::<()>(line.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
-            Err(Errno::EINTR) => {}
+            // The other end has gone with something unread; what it has said before is still there.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             other => break other?,
         }
     };

@@ -149,7 +149,7 @@ pub(crate) fn create(
 }
 
 /// Makes the working directory, which is the root of a mount, the root of all files. The old root comes to lie over the new
-/// one, where no path leads to it: that needs no folder to put it.
+/// one, where only `/..` leads to it: that needs no folder to put it.
 pub(crate) fn enter_root() -> Result<(), Errno> {
     nix::unistd::pivot_root(c".", c".")
 }

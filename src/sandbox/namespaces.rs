@@ -21,7 +21,6 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{MsgFlags, recv};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
 
 use crate::sandbox::init::{Order, let_go_of_output};
@@ -30,6 +29,7 @@ use crate::sandbox::line;
 use crate::sandbox::memory;
 use crate::sandbox::outline::Outline;
 use crate::sandbox::privileges;
+use crate::sandbox::processes::wait_any;
 use crate::sandbox::spec::{IdKind, Ids};
 use crate::sandbox::status::{Call, Proc, SetupError, Status};
 use crate::sandbox::usage::largest_child;
@@ -178,7 +178,7 @@ impl Supervisor {
             // All others of this namespace at once: none can fork away from that.
             let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
             loop {
-                match self.reap(WaitPidFlag::empty()) {
+                match self.reap(true) {
                     Reaped::Program => words.extend(self.end),
                     Reaped::Other => killed += 1,
                     Reaped::NoneNow | Reaped::NoneLeft => break,
@@ -203,7 +203,7 @@ impl Supervisor {
             let ordered = ready[0].any().unwrap_or(true);
             while let Ok(Some(_)) = signals.read_signal() {}
             let last = loop {
-                match self.reap(WaitPidFlag::WNOHANG) {
+                match self.reap(false) {
                     Reaped::Program | Reaped::Other => {}
                     last @ (Reaped::NoneNow | Reaped::NoneLeft) => break last,
                 }
@@ -234,20 +234,15 @@ impl Supervisor {
     }
 
     /// Collects one process that has ended.
-    fn reap(&mut self, flags: WaitPidFlag) -> Reaped {
-        loop {
-            let (pid, end) = match waitpid(None, Some(flags)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, Status::Exited { code }),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Status::Signaled { signal: signal as i32 }),
-                Err(Errno::EINTR) => continue,
-                Err(Errno::ECHILD) => return Reaped::NoneLeft,
-                Ok(_) | Err(_) => return Reaped::NoneNow,
-            };
-            if pid != self.payload {
-                return Reaped::Other;
+    fn reap(&mut self, may_wait: bool) -> Reaped {
+        match wait_any(may_wait) {
+            Ok(Some(ended)) if ended.pid == self.payload.as_raw() => {
+                self.end = Some(ended.status);
+                Reaped::Program
             }
-            self.end = Some(end);
-            return Reaped::Program;
+            Ok(Some(_)) => Reaped::Other,
+            Err(Errno::ECHILD) => Reaped::NoneLeft,
+            Ok(None) | Err(_) => Reaped::NoneNow,
         }
     }
 }

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use crate::manifest::model;
 use crate::sandbox::confinement::{Confinement, Tier};
-use crate::sandbox::line::{self, MAPPED};
+use crate::sandbox::line;
 use crate::sandbox::spec::{Network, Spec};
 use crate::sandbox::status::{Call, SetupError};
 
@@ -70,30 +70,23 @@ impl Outline {
 
     /// Waits for it. Nothing when the other end is gone, or wants something else.
     pub(crate) fn receive(line: &OwnedFd) -> Result<Option<Self>, SetupError> {
-        loop {
-            let (word, descriptors) =
-                line::message(line).map_err(|errno| SetupError::new(Call::ReadSpec, errno))?;
-            // For a first process that has failed before it could read this.
-            if word == MAPPED && descriptors.is_empty() {
-                continue;
-            }
-            let shape = Shape::ALL.iter().find(|(_, known)| *known == word).map(|(shape, _)| *shape);
-            return Ok(shape.map(|shape| Self { shape, group: descriptors.into_iter().next() }));
-        }
+        let (word, descriptors) =
+            line::message(line).map_err(|errno| SetupError::new(Call::ReadSpec, errno))?;
+        let shape = Shape::ALL.iter().find(|(_, known)| *known == word).map(|(shape, _)| *shape);
+        Ok(shape.map(|shape| Self { shape, group: descriptors.into_iter().next() }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
     use std::fs::File;
 
     #[test]
-    fn an_outline_arrives_behind_a_word_that_nobody_has_read() {
+    fn outlines_arrive_as_they_were_sent() {
         let (here, there) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
-        send(here.as_raw_fd(), &[MAPPED], MsgFlags::empty()).unwrap();
         for (index, (shape, _)) in Shape::ALL.into_iter().enumerate() {
             let group = (index % 2 == 0).then(|| File::open("/dev/null").unwrap().into());
             Outline { shape, group }.send(&here).unwrap();

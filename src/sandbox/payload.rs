@@ -41,15 +41,27 @@ pub(crate) fn prepare(confined: bool) -> Result<(), SetupError> {
 
 /// Confines this process to its world. `allowed` is what Landlock allows.
 pub(crate) fn confine(spec: &Spec, allowed: &[(impl AsFd, Access)]) -> Result<(), SetupError> {
-    chdir(spec.cwd.as_c_str()).map_err(|errno| at(Call::ChangeDirectory, &spec.cwd, errno))?;
+    if spec.world().is_none() {
+        // As the user that this process is by now: it gives up its rights below.
+        enter(spec)?;
+    }
     match &spec.confined {
         None => lower(Limit::Core, 0).map_err(failed(Call::Limit)),
         Some(confined) => restrict(confined, allowed),
     }
 }
 
+/// Enters the folder where the program starts, which may lead through links of a repository.
+fn enter(spec: &Spec) -> Result<(), SetupError> {
+    chdir(spec.cwd.as_c_str()).map_err(|errno| at(Call::ChangeDirectory, &spec.cwd, errno))
+}
+
 /// Becomes the program. Returns without an error only from a trial.
 pub(crate) fn become_program(spec: &Spec) -> Result<(), SetupError> {
+    if spec.world().is_some() {
+        // Not before its world is sealed: until then a link to `/..` leads to the host.
+        enter(spec)?;
+    }
     match spec.ending {
         Ending::Trial => Ok(()),
         Ending::Execute => match execve(&spec.program, &spec.argv, &spec.env) {

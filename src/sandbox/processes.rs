@@ -1,9 +1,14 @@
 //! Processes below a process, read from `/proc`.
 
+#![expect(unsafe_code, reason = "a call of which the usual wrapper does not know all answers")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use nix::errno::Errno;
+
 use crate::record::ProcessInfo;
+use crate::sandbox::status::Status;
 
 /// Longest command line that is shown, in characters.
 const MAX_COMMAND: usize = 200;
@@ -110,6 +115,34 @@ impl Stat {
 #[must_use]
 pub fn start_time(pid: i32) -> Option<u64> {
     Some(Stat::read(pid)?.started_ticks)
+}
+
+/// A child that has ended, as [`wait_any`] gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) pid: i32,
+    pub(crate) status: Status,
+}
+
+/// Collects a child that has ended, any of them, and waits for one where it `may_wait`. Nothing: all are alive. `ECHILD`: there is
+/// none. The usual wrapper collects a child that a real-time signal has killed, and then calls that an error.
+pub(crate) fn wait_any(may_wait: bool) -> Result<Option<Ended>, Errno> {
+    let mut status = 0;
+    let flags = if may_wait { 0 } else { libc::WNOHANG };
+    loop {
+        // SAFETY: the kernel writes one number.
+        match Errno::result(unsafe { libc::waitpid(-1, &raw mut status, flags) }) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+            Ok(0) => return Ok(None),
+            Ok(pid) if libc::WIFEXITED(status) => {
+                return Ok(Some(Ended { pid, status: Status::Exited { code: libc::WEXITSTATUS(status) } }));
+            }
+            Ok(pid) => {
+                return Ok(Some(Ended { pid, status: Status::Signaled { signal: libc::WTERMSIG(status) } }));
+            }
+        }
+    }
 }
 
 /// Whether the process that had this id and this start time still runs. One that only waits to be reaped does not.

@@ -147,7 +147,7 @@ impl Sandbox {
         {
             return Ok(ready);
         }
-        let child = self.start_helper()?;
+        let child = self.start_helper(matches!(outline.shape, Shape::Namespaces(_)))?;
         // If it has ended, it has said why.
         heard(child.announce(outline)).map_err(host("announce what is to be launched"))?;
         Ok(child)
@@ -205,7 +205,6 @@ impl Sandbox {
     /// Starts what is compiled already.
     pub(crate) fn spawn_spec(&self, spec: &Spec) -> Result<Child, SpawnError> {
         let outline = Outline { shape: Shape::of_spec(spec), group: None };
-        self.expect_namespaces(matches!(outline.shape, Shape::Namespaces(_)));
         self.told(self.announced(&outline)?, outline.shape, spec)
     }
 
@@ -215,7 +214,7 @@ impl Sandbox {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if ready.is_none() {
             // Whatever is wrong will be wrong again when a child is really needed, and is said then.
-            *ready = self.start_helper().ok();
+            *ready = self.start_helper(self.namespaces.load(Ordering::Relaxed)).ok();
         }
     }
 
@@ -243,10 +242,11 @@ impl Sandbox {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn start_helper(&self) -> Result<Child, SpawnError> {
+    /// Starts a helper, one that makes namespaces ready or one that does not.
+    fn start_helper(&self, namespaces: bool) -> Result<Child, SpawnError> {
         let (status, status_end) = pipe("create the status pipe")?;
         let (control, control_end) = sockets()?;
-        let (direct, direct_end) = if self.namespaces.load(Ordering::Relaxed) {
+        let (direct, direct_end) = if namespaces {
             let (direct, end) = sockets()?;
             (Some(direct), Some(end))
         } else {

@@ -25,7 +25,8 @@ use crate::sandbox::status::{Call, Proc, SetupError};
 /// User and group of a payload in its own namespace.
 pub(crate) const PAYLOAD: u32 = 1000;
 
-/// A world that has become the root of all files, with the host's still in it, where no path leads to them.
+/// A world that has become the root of all files. The host's still lie over it, and `/..` leads there: no path may be followed
+/// that somebody else has a say in.
 pub(crate) struct Entered {
     root: OwnedFd,
     built: Built,

@@ -145,6 +145,21 @@ fn what_is_writable_is_written_on_the_host_by_its_owner() {
 }
 
 #[test]
+fn a_working_directory_that_is_a_link_upwards_stays_inside() {
+    let (_folder, view) = workspace();
+    let link = view.workspace.clone().unwrap().join("app");
+    // The host's root lies over the payload's for a moment, and this is the way there.
+    std::os::unix::fs::symlink("/..", &link).unwrap();
+    for _ in 0..20 {
+        let launch = Launch { cwd: link.clone(), ..sh("pwd -P; echo *", view.clone()) };
+        let (_, out) = collect(sandbox().spawn(&launch).unwrap());
+        let (place, names) = out.split_once('\n').unwrap();
+        assert_eq!(place, "/");
+        assert!(!names.split_whitespace().any(|name| name == "var" || name == "sys"), "{names}");
+    }
+}
+
+#[test]
 fn a_writable_folder_that_became_a_link_is_an_error_that_names_it() {
     let (_folder, mut view) = workspace();
     let build = view.workspace.clone().unwrap().join("build");

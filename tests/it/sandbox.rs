@@ -137,6 +137,9 @@ fn exit_codes_and_signals_are_told_apart() {
     assert_eq!(statuses[1], Status::Exited { code: 137 });
     let (statuses, _) = collect(sandbox().spawn(&sh("kill -9 $$")).unwrap());
     assert_eq!(statuses[1], Status::Signaled { signal: 9 });
+    // Of the numbers that have no name.
+    let (statuses, _) = collect(sandbox().spawn(&sh("kill -34 $$")).unwrap());
+    assert_eq!(statuses[1], Status::Signaled { signal: 34 });
 }
 
 #[test]
