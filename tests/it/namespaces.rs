@@ -151,11 +151,9 @@ fn a_working_directory_that_is_a_link_upwards_stays_inside() {
     // The host's root lies over the payload's for a moment, and this is the way there.
     std::os::unix::fs::symlink("/..", &link).unwrap();
     for _ in 0..20 {
-        let launch = Launch { cwd: link.clone(), ..sh("pwd -P; echo *", view.clone()) };
+        let launch = Launch { cwd: link.clone(), ..sh("[ . -ef / ] && echo inside", view.clone()) };
         let (_, out) = collect(sandbox().spawn(&launch).unwrap());
-        let (place, names) = out.split_once('\n').unwrap();
-        assert_eq!(place, "/");
-        assert!(!names.split_whitespace().any(|name| name == "var" || name == "sys"), "{names}");
+        assert_eq!(out, "inside\n");
     }
 }
 
